@@ -1,0 +1,111 @@
+"""Binary range coder in integers: decisions with 16-bit probabilities ↔ bytes.
+
+The coder keeps an interval [low, low + span) of 32 bits and narrows it at each decision; when its top byte can no longer
+matter it is written. The stream is the shortest prefix of bytes that, followed by zeros, lies in the last interval. This
+is the carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with 16-bit probabilities.
+"""
+
+from __future__ import annotations
+
+from sgc_diffusion.bitstream.errors import CorruptSectionError
+
+PROBABILITY_BITS = 16
+_TOP = 1 << 24
+_MASK = (1 << 32) - 1
+
+
+class RangeEncoder:
+    """Narrows the interval by decisions; `finish` returns the bytes."""
+
+    def __init__(self) -> None:
+        self._low, self._span = 0, _MASK
+        self._bytes = bytearray()
+
+    def encode(self, bit: int, probability: int) -> None:
+        """Code one decision.
+
+        Args:
+            bit: 0 or 1.
+            probability: of 1, in 1/65536, 1 … 65535.
+        """
+        bound = (self._span >> PROBABILITY_BITS) * probability
+        if bit:
+            self._span = bound
+        else:
+            self._low += bound
+            self._span -= bound
+        while self._span < _TOP:
+            self._shift()
+
+    def _shift(self) -> None:
+        if self._low > _MASK:
+            self._carry()
+        self._bytes.append(self._low >> 24 & 255)
+        self._low = self._low << 8 & _MASK
+        self._span <<= 8
+
+    def _carry(self) -> None:
+        self._low &= _MASK
+        index = len(self._bytes) - 1
+        while self._bytes[index] == 255:
+            self._bytes[index] = 0
+            index -= 1
+        self._bytes[index] += 1
+
+    def finish(self) -> bytes:
+        """Return the stream."""
+        end = _final_value(self._low, self._span)
+        self._low = end
+        for _ in range(4):
+            self._shift()
+        return bytes(self._bytes).rstrip(b"\0")
+
+
+class RangeDecoder:
+    """Reads the decisions back from the bytes of a `RangeEncoder`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 4
+        self._code = int.from_bytes((data[:4] + b"\0\0\0\0")[:4], "big")
+        self._span = _MASK
+        if self._code >= self._span:
+            raise CorruptSectionError("The entropy-coded stream starts with a value that no encoder writes")
+
+    def decode(self, probability: int) -> int:
+        """Return the next decision, 0 or 1, coded with this probability of 1 in 1/65536."""
+        bound = (self._span >> PROBABILITY_BITS) * probability
+        if self._code < bound:
+            self._span = bound
+            bit = 1
+        else:
+            self._code -= bound
+            self._span -= bound
+            bit = 0
+        while self._span < _TOP:
+            position = self._position
+            self._code = self._code << 8 | (self._data[position] if position < len(self._data) else 0)
+            self._span <<= 8
+            self._position = position + 1
+        return bit
+
+    def finish(self) -> None:
+        """Check that the stream ends as an encoder would end it.
+
+        Raises:
+            CorruptSectionError: it does not, so that encoding what was decoded would give other bytes.
+        """
+        start = max(self._position - 4, 0)
+        window = int.from_bytes((self._data[start : self._position] + b"\0\0\0\0")[:4], "big")
+        low = (window - self._code) & _MASK
+        if len(self._data) > self._position or self._data.endswith(b"\0") or _final_value(low, self._span) & _MASK != window:
+            raise CorruptSectionError("The entropy-coded stream does not end where its last symbol does")
+
+
+def _final_value(low: int, span: int) -> int:
+    """The value in [low, low + span) with the most trailing zero bytes; it may exceed 32 bits by a carry."""
+    for bits in (32, 24):
+        value = -(-low >> bits) << bits
+        if value < low + span:
+            return value
+    raise AssertionError("a span of at least 2**24 holds a multiple of 2**24")
