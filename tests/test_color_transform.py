@@ -11,7 +11,9 @@ from sgc_diffusion import color_transform
 @pytest.mark.parametrize("num_points", [1, 2, 3, 16, 17, 64])
 def test_basis_is_the_dct(num_points):
     k, i = np.mgrid[:num_points, :num_points]
-    expected = np.cos(np.pi * (2 * i + 1) * k / (2 * num_points)) * np.where(k == 0, 1, math.sqrt(2)) / math.sqrt(num_points)
+    expected = (
+        np.cos(np.pi * (2 * i + 1) * k / (2 * num_points)) * np.where(k == 0, 1, math.sqrt(2)) / math.sqrt(num_points)
+    )
     assert np.abs(color_transform.basis(num_points) / 2**16 - expected).max() < 2**-16
 
 

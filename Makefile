@@ -1,0 +1,31 @@
+# `make demo` and `make test` set up everything they need; Python ≥ 3.11 and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+IMAGE ?=
+
+.PHONY: help demo test lint clean
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,pinned]'
+	touch $@
+
+demo: $(VENV)/installed ## compress a photograph, draw it back in another process: make demo [IMAGE=path]
+	$(BIN)/python pipelines/demo.py --output demo-output $(if $(IMAGE),"$(IMAGE)")
+
+test: $(VENV)/installed ## run the test suite, offline
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/installed ## format and check
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/pyright
+
+clean: ## remove the virtual environment and outputs
+	rm -rf $(VENV) demo-output

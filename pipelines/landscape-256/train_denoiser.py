@@ -1,0 +1,255 @@
+"""Train the denoiser of `landscape-256`: latents of the first stage, conditioned on labels and colours.
+
+    python pipelines/landscape-256/train_denoiser.py --first-stage runs/landscape-256/export/vae [--max-minutes 60]
+
+The first run encodes every photograph and its mirror image to `latents.bin`. Resumable: the same command goes on.
+"""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderDC, DDIMScheduler, DPMSolverMultistepScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel, compute_snr
+from PIL import Image
+from torch.nn import functional
+
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
+from sgc_diffusion.taxonomy import load_taxonomy
+from sgc_diffusion.training.data import PhotoCache, shuffled_batches
+from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
+
+HERE = Path(__file__).parent
+LABELS_PER_LATENT = 4  # the label maps have half the photographs' resolution, the latents an eighth
+
+
+def build_denoiser(recipe: dict, latent_channels: int, num_classes: int) -> UNet2DModel:
+    """Return the untrained denoiser of the recipe; attention only at the lowest level."""
+    channels = recipe["block_out_channels"]
+    plain = len(channels) - 1
+    return UNet2DModel(
+        sample_size=recipe["latent_side"],
+        in_channels=latent_channels + num_classes + NUM_COLOR_PLANES,
+        out_channels=latent_channels,
+        layers_per_block=recipe["layers_per_block"],
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),
+        up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * plain,
+        attention_head_dim=32,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Return the noise schedule: LDM's, linear in √β, with v-prediction."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+class LatentCache:
+    """Latents, labels and colours of every photograph and its mirror image, on the grid of the latents.
+
+    Args:
+        folder: of a `PhotoCache`; `latents.npz` is written there at the first use.
+        first_stage: encodes what is missing.
+        device: to encode on.
+    """
+
+    def __init__(self, folder: Path, first_stage: AutoencoderDC, device: torch.device) -> None:
+        photos = PhotoCache(folder)
+        self.sha256 = photos.sha256
+        grids = np.repeat(photos.shapes // 8, 2, axis=0)  # photograph, mirror image
+        sizes = grids.prod(axis=1)
+        self.grids, self.offsets = grids, np.concatenate([[0], np.cumsum(sizes)])
+        self.channels = first_stage.config.latent_channels
+        path, total = folder / "latents.bin", int(sizes.sum())
+        if not path.exists():
+            self._encode(photos, first_stage, device, path)
+        planes = self.channels * 2 + 1 + 3
+        self._rows = np.memmap(path, dtype=np.uint8, mode="r", shape=(total, planes))
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    @torch.no_grad()
+    def _encode(self, photos: PhotoCache, first_stage: AutoencoderDC, device: torch.device, path: Path) -> None:
+        temporary = path.with_suffix(".tmp")
+        with open(temporary, "wb") as file:
+            for index in range(len(photos)):
+                height, width = photos.shapes[index] // 8
+                photo = photos.photo(index)[: 8 * height, : 8 * width]
+                labels = majority(photos.label_map(index), height, width)
+                for flip in (1, -1):
+                    image = torch.from_numpy(photo[:, ::flip].copy()).to(device).permute(2, 0, 1)[None].float()
+                    with torch.autocast(device.type, torch.bfloat16):
+                        latents = first_stage.encode(image / 127.5 - 1).latent
+                    colors = functional.avg_pool2d(image, 8)[0].permute(1, 2, 0).round().byte().cpu().numpy()
+                    values = latents[0].permute(1, 2, 0).half().contiguous().cpu().numpy().view(np.uint8)
+                    rows = np.concatenate([values, labels[:, ::flip, None], colors], axis=2)
+                    file.write(rows.tobytes())
+        temporary.rename(path)
+
+    def crop(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return latents (s, s, C) float16, ids (s, s) uint8, colours (s, s, 3) uint8; the centre without `rng`."""
+        height, width = self.grids[index]
+        rows = self._rows[self.offsets[index] : self.offsets[index + 1]].reshape(height, width, -1)
+        slack = (height - side, width - side)
+        top, left = (s // 2 for s in slack) if rng is None else (rng.integers(0, s + 1) for s in slack)
+        rows = np.ascontiguousarray(rows[top : top + side, left : left + side])
+        latents = np.ascontiguousarray(rows[..., : 2 * self.channels]).view(np.float16)
+        return latents, rows[..., -4], rows[..., -3:]
+
+
+def majority(label_map: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the most frequent id of each 4×4 block, (height, width) uint8."""
+    side = LABELS_PER_LATENT
+    padded = np.pad(
+        label_map,
+        ((0, max(0, side * height - label_map.shape[0])), (0, max(0, side * width - label_map.shape[1]))),
+        "edge",
+    )
+    blocks = padded[: side * height, : side * width].reshape(height, side, width, side)
+    votes = np.stack([(blocks == label).sum(axis=(1, 3)) for label in range(label_map.max() + 1)])
+    return votes.argmax(axis=0).astype(np.uint8)
+
+
+def condition_planes(
+    ids: np.ndarray, colors: np.ndarray, factor: int, num_classes: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Return (K + 4, s, s) float32: labels in cells of `factor` latents, colours in cells of twice that."""
+    side = len(ids)
+    cells = torch.from_numpy(ids[factor // 2 :: factor, factor // 2 :: factor].astype(np.int64))
+    one_hot = functional.one_hot(cells, num_classes).permute(2, 0, 1)[None].float()
+    labels = functional.interpolate(one_hot, (side, side), mode="nearest")
+    small = functional.avg_pool2d(
+        torch.from_numpy(colors.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1, 2 * factor
+    )
+    small = small + torch.from_numpy(rng.normal(0, 0.05, small.shape)).float()  # the colour coder's own error
+    smooth = functional.interpolate(small, (side, side), mode="bicubic").clamp(-1, 1)
+    return torch.cat([labels, smooth, torch.ones_like(smooth[:, :1])], dim=1)[0]
+
+
+def training_batch(
+    cache: LatentCache, indices: np.ndarray, recipe: dict, num_classes: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return latents (B, C, s, s) and their conditions (B, K + 4, s, s), some of them dropped."""
+    latents, conditions = [], []
+    for index in indices:
+        z, ids, colors = cache.crop(index, recipe["latent_side"], rng)
+        factor = int(rng.choice(recipe["coarse_factors"], p=recipe["coarse_weights"]))
+        condition = condition_planes(ids, colors, factor, num_classes, rng)
+        if rng.random() < recipe["label_dropout"]:
+            condition[:num_classes] = 0
+        if rng.random() < recipe["color_dropout"]:
+            condition[num_classes:] = 0
+        latents.append(torch.from_numpy(z).permute(2, 0, 1).float())
+        conditions.append(condition)
+    return torch.stack(latents), torch.stack(conditions)
+
+
+def sample_timesteps(count: int, recipe: dict, rng: np.random.Generator) -> torch.Tensor:
+    """Return (count,) int64 timesteps, most of them below 0.8 T."""
+    high = rng.random(count) < recipe["high_noise_share"]
+    return torch.from_numpy(np.where(high, rng.integers(800, 1000, count), rng.integers(0, 800, count)))
+
+
+@torch.no_grad()
+def validate(
+    model: UNet2DModel, vae: AutoencoderDC, cache: LatentCache, recipe: dict, scale: float, path: Path
+) -> None:
+    """Write a sheet: photographs through the first stage over pictures drawn from their labels and colours."""
+    model.eval()
+    rng = np.random.default_rng(0)
+    num_classes = model.config.in_channels - model.config.out_channels - NUM_COLOR_PLANES
+    crops = [cache.crop(2 * index, recipe["latent_side"], None) for index in range(min(8, len(cache) // 2))]
+    device = next(model.parameters()).device
+    z0 = torch.stack([torch.from_numpy(z).permute(2, 0, 1).float() for z, _, _ in crops]).to(device)
+    condition = torch.stack([condition_planes(ids, colors, 1, num_classes, rng) for _, ids, colors in crops]).to(device)
+    pictures = functional.interpolate(condition[:, -4:-1], scale_factor=8, mode="bicubic")
+    scheduler = DPMSolverMultistepScheduler.from_config(build_scheduler().config)
+    scheduler.set_timesteps(20)
+    timesteps = scheduler.timesteps[6:]
+    noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    start = vae.encode(pictures).latent * scale
+    z = scheduler.add_noise(start, noise, timesteps[:1])
+    scheduler.set_begin_index(6)
+    for t in timesteps:
+        prediction = model(torch.cat([z, condition], dim=1), t).sample
+        z = scheduler.step(prediction, t, z).prev_sample
+    rows = [vae.decode(z0).sample, pictures, vae.decode(z / scale).sample]
+    sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1).clamp(-1, 1)
+    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
+    model.train()
+
+
+def main() -> None:
+    """Train until the recipe's step count or the deadline."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
+    parser.add_argument("--first-stage", type=Path, required=True, help="exported first stage (diffusers folder)")
+    parser.add_argument("--max-minutes", type=float, default=1e9)
+    arguments = parser.parse_args()
+    everything = tomllib.loads(arguments.recipe.read_text())
+    recipe, seed = everything["denoiser"], everything["seed"]
+    torch.manual_seed(seed)
+
+    accelerator = Accelerator(mixed_precision="bf16")
+    device = accelerator.device
+    vae = AutoencoderDC.from_pretrained(arguments.first_stage).to(device).eval()
+    scale, num_classes = vae.config.scaling_factor, load_taxonomy(everything["taxonomy"]).num_classes
+    model = build_denoiser(recipe, vae.config.latent_channels, num_classes).to(
+        device, memory_format=torch.channels_last
+    )
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe["learning_rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
+    average = EMAModel(model.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75)
+    scheduler = build_scheduler()
+    train = LatentCache(arguments.runs / "train", vae, device)
+    held_out = LatentCache(arguments.runs / "val", vae, device)
+    objects = {"model": model, "optimizer": optimizer, "average": average}
+    run = TrainingRun(arguments.runs / "denoiser", objects, max_minutes=arguments.max_minutes)
+    batches = shuffled_batches(len(train), recipe["batch_size"], seed, run.step)
+
+    def check(step: int) -> None:
+        average.store(model.parameters())
+        average.copy_to(model.parameters())
+        validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
+        average.restore(model.parameters())
+
+    for step in run.steps(recipe["num_steps"], 500, check):
+        rng = np.random.default_rng((seed, step))
+        optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"], warmup=200)
+        latents, condition = training_batch(train, next(batches), recipe, num_classes, rng)
+        latents, condition = latents.to(device) * scale, condition.to(device)
+        timesteps = sample_timesteps(len(latents), recipe, rng).to(device)
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(device)
+        noisy = scheduler.add_noise(latents, noise, timesteps)
+        target = scheduler.get_velocity(latents, noise, timesteps)
+        stacked = torch.cat([noisy, condition], dim=1).contiguous(memory_format=torch.channels_last)
+        with accelerator.autocast():
+            prediction = model(stacked, timesteps).sample.float()
+        snr = compute_snr(scheduler, timesteps)  # min-SNR weighting, Hang et al., https://arxiv.org/abs/2303.09556
+        weights = snr.clamp(max=recipe["min_snr_gamma"]) / (snr + 1)
+        error = (prediction - target).pow(2).mean(dim=(1, 2, 3))
+        loss = (weights * error).mean()
+        accelerator.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.step(model.parameters())
+        run.log(loss=loss.item(), velocity_error=error.mean().item())
+
+
+if __name__ == "__main__":
+    main()

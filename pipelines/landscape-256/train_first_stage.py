@@ -1,0 +1,167 @@
+"""Train the first stage of `landscape-256`: an f8 autoencoder with perceptual and adversarial losses.
+
+    python pipelines/landscape-256/train_first_stage.py --features vgg19.safetensors [--max-minutes 60]
+
+Resumable: the same command goes on from `runs/landscape-256/first_stage/checkpoint.pt`.
+"""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderDC
+from diffusers.training_utils import EMAModel
+from PIL import Image
+from torch.nn import functional
+
+from sgc_diffusion.training.data import PhotoCache, shuffled_batches
+from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
+from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, hinge_discriminator_loss
+
+HERE = Path(__file__).parent
+
+
+def build_first_stage(recipe: dict) -> AutoencoderDC:
+    """Return the untrained autoencoder of the recipe."""
+    channels = recipe["block_out_channels"]
+    no_attention = ((),) * len(channels)
+    return AutoencoderDC(
+        latent_channels=recipe["latent_channels"],
+        encoder_block_out_channels=channels,
+        decoder_block_out_channels=channels,
+        encoder_layers_per_block=recipe["encoder_layers"],
+        decoder_layers_per_block=recipe["decoder_layers"],
+        encoder_qkv_multiscales=no_attention,
+        decoder_qkv_multiscales=no_attention,
+    )
+
+
+def to_tensor(photos: list[np.ndarray]) -> torch.Tensor:
+    """Stack (H, W, 3) uint8 pictures to (B, 3, H, W) float32 in [−1, 1], channels last."""
+    batch = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def random_crops(cache: PhotoCache, indices: np.ndarray, size: int, rng: np.random.Generator) -> torch.Tensor:
+    """Return random flipped crops (B, 3, size, size) in [−1, 1]."""
+    crops = []
+    for index in indices:
+        photo = cache.photo(index)
+        top, left = (rng.integers(0, extent - size + 1) for extent in photo.shape[:2])
+        crop = photo[top : top + size, left : left + size]
+        crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
+    return to_tensor(crops)
+
+
+def center_crops(cache: PhotoCache, indices: range, size: int = 256) -> torch.Tensor:
+    """Return centre crops (B, 3, size, size) in [−1, 1]."""
+    crops = []
+    for index in indices:
+        photo = cache.photo(index)
+        top, left = ((extent - size) // 2 for extent in photo.shape[:2])
+        crops.append(photo[top : top + size, left : left + size])
+    return to_tensor(crops)
+
+
+def blur_some(images: torch.Tensor, probability: float, rng: np.random.Generator) -> torch.Tensor:
+    """Replace some pictures by what a colour map of 4 to 16 cells a side keeps of them."""
+    images = images.clone()
+    for index in np.flatnonzero(rng.random(len(images)) < probability):
+        cells = int(rng.choice([4, 8, 16]))
+        small = functional.interpolate(images[index : index + 1], (cells, cells), mode="area")
+        images[index] = functional.interpolate(small, images.shape[-2:], mode="bicubic")[0].clamp(-1, 1)
+    return images
+
+
+@torch.no_grad()
+def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str, float]:
+    """Return PSNR (dB) and latent statistics on images, and write a sheet of inputs over outputs."""
+    model.eval()
+    latents = model.encode(images).latent
+    decoded = model.decode(latents).sample.clamp(-1, 1)
+    model.train()
+    error = ((decoded - images) / 2).pow(2).mean(dim=(1, 2, 3))
+    sheet = torch.cat([torch.cat(list(batch[:6]), dim=2) for batch in (images, decoded)], dim=1)
+    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
+    psnr = (-10 * error.log10()).mean()
+    return {"psnr_db": float(psnr), "latent_std": float(latents.std()), "latent_mean": float(latents.mean())}
+
+
+def main() -> None:
+    """Train until the recipe's step count or the deadline."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
+    parser.add_argument("--features", type=Path, required=True, help="VGG19 weights for the perceptual loss")
+    parser.add_argument("--max-minutes", type=float, default=1e9)
+    arguments = parser.parse_args()
+    everything = tomllib.loads(arguments.recipe.read_text())
+    recipe, seed = everything["first_stage"], everything["seed"]
+    torch.manual_seed(seed)
+
+    accelerator = Accelerator(mixed_precision="bf16")
+    device = accelerator.device
+    model = build_first_stage(recipe).to(device, memory_format=torch.channels_last)
+    critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
+    perceptual = PerceptualLoss(arguments.features).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-3)
+    critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=2e-4, betas=(0.5, 0.9))
+    average = EMAModel(model.parameters(), decay=0.998, use_ema_warmup=True, power=0.75)
+    objects = {"model": model, "critic": critic, "optimizer": optimizer, "critic_optimizer": critic_optimizer}
+    run = TrainingRun(
+        arguments.runs / "first_stage", {**objects, "average": average}, max_minutes=arguments.max_minutes
+    )
+
+    cache = PhotoCache(arguments.runs / "train")
+    val = PhotoCache(arguments.runs / "val")
+    held_out = center_crops(val, range(min(24, len(val)))).to(device)
+    batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
+    total = recipe["num_steps"]
+
+    def check(step: int) -> None:
+        average.store(model.parameters())
+        average.copy_to(model.parameters())
+        run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
+        average.restore(model.parameters())
+
+    for step in run.steps(total, 300, check):
+        rng = np.random.default_rng((seed, step))
+        factor = warmup_cosine(step, total)
+        optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * factor
+        images = random_crops(cache, next(batches), recipe["crop_size"], rng).to(device)
+        images = blur_some(images, recipe["blur_probability"], rng)
+        adversarial = step >= recipe["adversarial_start"]
+        with accelerator.autocast():
+            latents = model.encode(images).latent.float()
+            noisy = latents + recipe["latent_noise"] * torch.randn_like(latents)
+            if rng.random() < recipe["half_probability"]:
+                noisy, images = functional.avg_pool2d(noisy, 2), functional.avg_pool2d(images, 2)
+            decoded = model.decode(noisy).sample.float()
+            pixel = (decoded - images).abs().mean() + (decoded - images).pow(2).mean()
+            feature = perceptual(decoded, images)
+            loss = pixel + recipe["perceptual_weight"] * feature + recipe["latent_penalty"] * latents.pow(2).mean()
+            if adversarial:
+                critic.requires_grad_(False)
+                loss = loss - recipe["adversarial_weight"] * critic(decoded).float().mean()
+        accelerator.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.step(model.parameters())
+        values = {"pixel": pixel, "feature": feature, "latent_std": latents.detach().std()}
+        if step >= recipe["adversarial_start"] - 100:  # the critic learns a little before it is heard
+            critic.requires_grad_(True)
+            with accelerator.autocast():
+                critic_loss = hinge_discriminator_loss(critic(images).float(), critic(decoded.detach()).float())
+            accelerator.backward(critic_loss)
+            critic_optimizer.step()
+            critic_optimizer.zero_grad()
+            values["critic"] = critic_loss
+        run.log(**{name: value.item() for name, value in values.items()})
+
+
+if __name__ == "__main__":
+    main()

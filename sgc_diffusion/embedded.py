@@ -1,0 +1,56 @@
+"""The pipelines that come with the package, and where a pipeline's name leads.
+
+"landscape-256" ──▶ sgc_diffusion/weights/landscape-256        "./folder", "owner/name" ──▶ as they are
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+
+
+def embedded_names() -> list[str]:
+    """Return the names of the embedded pipelines."""
+    return sorted(path.parent.name for path in WEIGHTS_FOLDER.glob("*/model_index.json"))
+
+
+def resolve_name(name_or_path: str) -> str:
+    """Return the folder or Hub id that a name stands for.
+
+    Args:
+        name_or_path: name of an embedded pipeline, local folder, or Hub id `owner/name`.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if name_or_path in embedded_names():
+        return str(WEIGHTS_FOLDER / name_or_path)
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        if not (folder / "model_index.json").is_file():
+            raise ValueError(
+                f"{name_or_path} is a folder without model_index.json; give one that `save_pretrained` wrote"
+            )
+        return name_or_path
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name_or_path):
+        return name_or_path
+    raise ValueError(
+        f"{name_or_path!r} is no embedded pipeline ({', '.join(embedded_names())}), no folder here, and no Hub id "
+        "(owner/name)"
+    )
+
+
+def hash_weights(folder: Path) -> int:
+    """Return what identifies a pipeline's weights in a file: 16 bits of the SHA-256 over its safetensors, never 0.
+
+    Args:
+        folder: of a saved pipeline.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:2], "little") or 1

@@ -1,0 +1,358 @@
+"""The codec as a diffusers pipeline: composition only, each stage lives in its own folder.
+
+image ──analyze──▶ SemanticPayload ──encode──▶ bytes ──decode──▶ SemanticPayload ──__call__──▶ image
+└───────────────────── compress ─────────────────┘  └────────────── decompress ────────────────┘
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DModel
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
+from torch import nn
+from torch.nn import functional
+
+from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion.analysis.color_map import extract_color_map
+from sgc_diffusion.analysis.image_input import to_rgb
+from sgc_diffusion.analysis.segmentation import segment_images
+from sgc_diffusion.embedded import hash_weights, resolve_name
+from sgc_diffusion.payload import PROFILES, ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.provenance import mark_generated
+from sgc_diffusion.synthesis.color_matching import match_color
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
+from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image, latent_channels
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.resolution import plan_sizes
+from sgc_diffusion.taxonomy import class_table, load_taxonomy
+
+logger = logging.getLogger(__name__)
+
+REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over
+
+ImageInput = Image.Image | np.ndarray
+StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
+
+
+class SemanticCompressionPipeline(DiffusionPipeline):
+    """Compress pictures to a few hundred bytes of meaning and draw them back.
+
+    Args:
+        vae: first stage, a diffusers autoencoder.
+        unet: denoiser on latents, one-hot label planes and, if it was trained so, colour planes.
+        scheduler: holds the noise schedule that the denoiser was trained with.
+        segmenter: transformers semantic segmentation model, fed with RGB in [−1, 1].
+        taxonomy: name of the label set that segmenter and denoiser share.
+        profile: name of this pipeline in the bitstream, a key of `payload.PROFILES`.
+        segmenter_short_side: of the segmenter's input, pixels.
+
+    Example:
+        >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
+        >>> data = pipe.compress(image)
+        >>> picture = pipe.decompress(data).images[0]
+    """
+
+    model_cpu_offload_seq = "segmenter->unet->vae"
+    _callback_tensor_inputs = ("latents",)
+
+    def __init__(
+        self,
+        vae: nn.Module,
+        unet: UNet2DModel,
+        scheduler: SchedulerMixin,
+        segmenter: nn.Module,
+        taxonomy: str = "landscape-24",
+        profile: str = "custom",
+        segmenter_short_side: int = 192,
+    ) -> None:
+        super().__init__()
+        self.register_modules(vae=vae, unet=unet, scheduler=scheduler, segmenter=segmenter)
+        self.register_to_config(taxonomy=taxonomy, profile=profile, segmenter_short_side=segmenter_short_side)
+        self.weights_hash = 0
+        self._check_components()
+
+    def _check_components(self) -> None:
+        num_classes = self._num_classes
+        if self.config.profile not in PROFILES:
+            raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {self.config.profile!r}")
+        planes = self.unet.config.in_channels - latent_channels(self.vae)
+        if planes not in (num_classes, num_classes + NUM_COLOR_PLANES):
+            raise ValueError(
+                f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
+                f"or {num_classes + NUM_COLOR_PLANES} with colours; load the unet that was trained with this taxonomy"
+            )
+        if self.segmenter.config.num_labels != num_classes:
+            raise ValueError(
+                f"`segmenter` knows {self.segmenter.config.num_labels} classes, but the taxonomy "
+                f"{self.config.taxonomy} has {num_classes}; load the segmenter that belongs to this pipeline"
+            )
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> SemanticCompressionPipeline:
+        """Load a pipeline by the name of an embedded one, from a local folder, or from the Hub.
+
+        Args:
+            pretrained_model_name_or_path: such as `landscape-256`, `./my-pipeline` or `owner/name`.
+            **kwargs: what diffusers' `from_pretrained` takes; `torch_dtype` is float32 unless given.
+
+        Raises:
+            ValueError: a name that is neither embedded, nor a folder with a pipeline, nor a Hub id.
+            OSError: a Hub id that cannot be reached.
+        """
+        name = str(pretrained_model_name_or_path)
+        path = resolve_name(name)
+        if "torch_dtype" not in kwargs and "dtype" not in kwargs:
+            kwargs["torch_dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
+        pipeline = super().from_pretrained(path, **kwargs)
+        if Path(path).is_dir():
+            pipeline.weights_hash = hash_weights(Path(path))
+        return pipeline
+
+    @property
+    def _num_classes(self) -> int:
+        return load_taxonomy(self.config.taxonomy).num_classes
+
+    @property
+    def _num_color_planes(self) -> int:
+        return self.unet.config.in_channels - latent_channels(self.vae) - self._num_classes
+
+    # ---- encoder -----------------------------------------------------------------------------------------------------
+
+    def analyze(
+        self, image: ImageInput | Sequence[ImageInput], *, color_quality: int = color_transform.DEFAULT_QUALITY
+    ) -> SemanticPayload | list[SemanticPayload]:
+        """Reduce pictures to what they mean and what they look like from afar.
+
+        Args:
+            image: PIL picture of any mode, array as `to_rgb` takes it, or a list of these.
+            color_quality: precision of the colour map, see `color_transform`.
+
+        Returns:
+            One payload, or a list for a list.
+
+        Raises:
+            ValueError: something that is no picture.
+        """
+        several = isinstance(image, (list, tuple))
+        pictures = [to_rgb(one) for one in (image if several else [image])]
+        recipe = DecoderRecipe(profile=self.config.profile, weights_hash=self.weights_hash)
+        label_maps = segment_images(self.segmenter, pictures, short_side=self.config.segmenter_short_side)
+        payloads = [
+            SemanticPayload(
+                width=picture.width,
+                height=picture.height,
+                labels=LabelLayer(label_map, self.config.taxonomy),
+                color=ColorLayer.from_color_map(extract_color_map(picture), color_quality),
+                recipe=recipe,
+            )
+            for picture, label_map in zip(pictures, label_maps, strict=True)
+        ]
+        return payloads if several else payloads[0]
+
+    def compress(self, image: ImageInput | Sequence[ImageInput]) -> bytes | list[bytes]:
+        """Compress pictures: `analyze`, then `bitstream.encode`.
+
+        Args:
+            image: as for `analyze`.
+
+        Returns:
+            The content of one `.sgc` file, or a list for a list.
+        """
+        payload = self.analyze(image)
+        return [bitstream.encode(one) for one in payload] if isinstance(payload, list) else bitstream.encode(payload)
+
+    # ---- decoder -----------------------------------------------------------------------------------------------------
+
+    def decompress(self, data: bytes | Sequence[bytes], **kwargs: Any) -> ImagePipelineOutput | tuple:
+        """Draw compressed pictures: `bitstream.decode`, then `__call__`.
+
+        Args:
+            data: content of one `.sgc` file, or a list.
+            **kwargs: as for `__call__`; what is not given is taken from the file.
+
+        Returns:
+            `.images`, a list also for a single file.
+
+        Raises:
+            BitstreamError: data that is not a whole, undamaged file of a known version.
+        """
+        files = [data] if isinstance(data, (bytes, bytearray, memoryview)) else list(data)
+        output = self([bitstream.decode(bytes(one)) for one in files], **kwargs)
+        for image, one in zip(output[0], files, strict=True):
+            if isinstance(image, Image.Image):
+                mark_generated(image, len(one), self.config.profile)
+        return output
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        payload: SemanticPayload | Sequence[SemanticPayload],
+        num_inference_steps: int | None = None,
+        strength: float | None = None,
+        guidance_scale: float | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: StepCallback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        scheduler: str | None = None,
+    ) -> ImagePipelineOutput | tuple:
+        """Draw payloads.
+
+        Args:
+            payload: one or a list, of any sizes.
+            num_inference_steps: steps of the whole schedule, of which the last `strength` part is run.
+            strength: how far up the noise schedule the colour map is lifted, in (0, 1].
+            guidance_scale: classifier-free guidance on the labels; 1 is none.
+            generator: of the noise, one or a list; CPU generators give the same picture on every device.
+            output_type: `pil`, `np` (H, W, 3) in [0, 1], `pt` (3, H, W) in [0, 1], or `latent`.
+            return_dict: False returns a tuple.
+            callback_on_step_end: called as in diffusers after each step; may return changed `latents`.
+            callback_on_step_end_tensor_inputs: names of the tensors that the callback gets; only `latents`.
+            scheduler: `dpm-solver++`, `ddim` or `unipc`.
+
+        What is None is taken from each payload's recipe, the seed of the noise as well.
+
+        Returns:
+            `.images`: a list of PIL pictures, each of its payload's size, or of arrays or tensors.
+
+        Raises:
+            ValueError: an argument out of range, or a payload of a taxonomy that leads not to the pipeline's.
+        """
+        payloads = [payload] if isinstance(payload, SemanticPayload) else list(payload)
+        self.check_inputs(payloads, generator, output_type, callback_on_step_end_tensor_inputs)
+        given = {
+            "num_inference_steps": num_inference_steps,
+            "strength": strength,
+            "guidance_scale": guidance_scale,
+            "scheduler": scheduler,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        recipes = [dataclasses.replace(one.recipe, **changes) for one in payloads]
+        generators = _generators(recipes, generator)
+        images: list[Any] = [None] * len(payloads)
+        for members in self._batches(payloads, recipes):
+            batch = [payloads[index] for index in members]
+            seeds = [generators[index] for index in members]
+            latents, pixels = self._draw(batch, recipes[members[0]], seeds, callback_on_step_end)
+            for position, index in enumerate(members):
+                drawn = latents[position] if output_type == "latent" else pixels[position]
+                images[index] = self._finish(drawn, payloads[index], output_type)
+        self.maybe_free_model_hooks()
+        return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+    def check_inputs(
+        self,
+        payloads: Sequence[SemanticPayload],
+        generator: torch.Generator | list[torch.Generator] | None,
+        output_type: str,
+        tensor_inputs: Sequence[str],
+    ) -> None:
+        """Raise ValueError for arguments of `__call__` that cannot be; the recipe checks its own."""
+        for one in payloads:
+            if not isinstance(one, SemanticPayload):
+                raise ValueError(f"`payload` must be a SemanticPayload or a list of them, got {type(one).__name__}")
+            class_table(one.labels.taxonomy_name, self.config.taxonomy)
+            theirs = one.recipe.weights_hash
+            if theirs and self.weights_hash and theirs != self.weights_hash:
+                logger.warning("The file was made for weights %04x, these are %04x.", theirs, self.weights_hash)
+        if isinstance(generator, list) and len(generator) != len(payloads):
+            raise ValueError(f"`generator` must have one entry a payload, got {len(generator)} for {len(payloads)}")
+        if output_type not in ("pil", "np", "pt", "latent"):
+            raise ValueError(f"`output_type` must be pil, np, pt or latent, got {output_type!r}")
+        if not set(tensor_inputs) <= set(self._callback_tensor_inputs):
+            raise ValueError(f"`callback_on_step_end_tensor_inputs` may hold only {self._callback_tensor_inputs}")
+
+    def _sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
+        factor = downsampling_factor(self.vae)
+        halvings = len(self.unet.config.block_out_channels) - 1
+        native_side = self.unet.config.sample_size * factor
+        return plan_sizes(payload.width, payload.height, native_side, factor * 2**halvings)
+
+    def _batches(self, payloads: Sequence[SemanticPayload], recipes: Sequence[DecoderRecipe]) -> list[list[int]]:
+        """Return the indices of payloads that can be drawn together: of one size and one recipe but for the seed."""
+        batches: dict[Any, list[int]] = {}
+        for index, (one, recipe) in enumerate(zip(payloads, recipes, strict=True)):
+            key = (tuple(self._sizes(one)), dataclasses.replace(recipe, seed=0, weights_hash=0))
+            batches.setdefault(key, []).append(index)
+        return list(batches.values())
+
+    def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
+        label_map = class_table(payload.labels.taxonomy_name, self.config.taxonomy)[payload.label_map]
+        planes = label_planes(label_map, self._num_classes, height, width)
+        if self._num_color_planes:
+            planes = torch.cat([planes, color_planes(payload.color_map, height, width)])
+        return planes
+
+    def _draw(
+        self,
+        payloads: Sequence[SemanticPayload],
+        recipe: DecoderRecipe,
+        generators: Sequence[torch.Generator],
+        callback: StepCallback | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw payloads of one size; return latents (B, C, h, w) and pixels (B, 3, H, W) of the last pass."""
+        device, dtype, factor = self._execution_device, self.unet.dtype, downsampling_factor(self.vae)
+        latents = pixels = None
+        for height, width in self._sizes(payloads[0]):
+            if pixels is None:
+                strength = recipe.strength
+                pixels = torch.stack([upsample_color(one.color_map, height, width) for one in payloads])
+            else:
+                strength = min(recipe.strength, REDRAW_STRENGTH)
+                pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
+            start = encode_image(self.vae, pixels.to(device, dtype))
+            condition = torch.stack([self._condition(one, height // factor, width // factor) for one in payloads])
+            noise = [randn_tensor((1, *start.shape[1:]), generator=g, device=device, dtype=dtype) for g in generators]
+            scheduler = build_scheduler(recipe.scheduler, self.scheduler)
+            timesteps = select_timesteps(scheduler, recipe.num_inference_steps, strength, device)
+            with self.progress_bar(total=len(timesteps)) as progress:
+
+                def on_step(index: int, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+                    progress.update()
+                    if callback is None:
+                        return latents
+                    return callback(self, index, timestep, {"latents": latents}).pop("latents", latents)
+
+                latents = denoise(
+                    self.unet,
+                    scheduler,
+                    start,
+                    torch.cat(noise),
+                    condition.to(device, dtype),
+                    self._num_classes,
+                    timesteps,
+                    recipe.guidance_scale,
+                    on_step,
+                )
+            pixels = decode_latents(self.vae, latents).float()
+        return latents, pixels
+
+    def _finish(self, drawn: torch.Tensor, payload: SemanticPayload, output_type: str) -> Any:
+        """Bring one drawn picture to the payload's colours and size and to the wanted type."""
+        if output_type == "latent":
+            return drawn
+        pixels = match_color(drawn, payload.color_map)
+        array = ((pixels / 2 + 0.5) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        image = Image.fromarray(array).resize((payload.width, payload.height), Image.Resampling.LANCZOS)
+        if output_type == "pil":
+            return mark_generated(image, None, self.config.profile)
+        values = np.asarray(image, dtype=np.float32) / 255
+        return values if output_type == "np" else torch.from_numpy(values).permute(2, 0, 1)
+
+
+def _generators(
+    recipes: Sequence[DecoderRecipe], generator: torch.Generator | list[torch.Generator] | None
+) -> list[torch.Generator]:
+    """Return one generator a payload: as given, or seeded from each file."""
+    if generator is None:
+        return [torch.Generator("cpu").manual_seed(recipe.seed) for recipe in recipes]
+    return generator if isinstance(generator, list) else [generator] * len(recipes)

@@ -1,0 +1,95 @@
+"""Conditions and noise → latents: the denoising loop (S1's decoder).
+
+    colour map ──first stage──▶ z ──noise to strength·T──▶ z_t ──denoise, guided by the labels──▶ z_0
+
+SDEdit (Meng et al., https://arxiv.org/abs/2108.01073) starts from the noised colour map instead of pure noise, so the
+colours need no conditioning network; classifier-free guidance (Ho & Salimans, https://arxiv.org/abs/2207.12598)
+sharpens the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+from torch import nn
+
+SCHEDULER_CLASSES = {
+    "ddim": DDIMScheduler,
+    "dpm-solver++": DPMSolverMultistepScheduler,  # Lu et al., https://arxiv.org/abs/2211.01095
+    "unipc": UniPCMultistepScheduler,  # Zhao et al., https://arxiv.org/abs/2302.04867
+}
+
+StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def build_scheduler(name: str, trained: SchedulerMixin) -> SchedulerMixin:
+    """Return the named sampler on the noise schedule that a denoiser was trained with.
+
+    Args:
+        name: `ddim`, `dpm-solver++` or `unipc`.
+        trained: the pipeline's registered scheduler; left as it is.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in SCHEDULER_CLASSES:
+        raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULER_CLASSES)}, got {name!r}")
+    return SCHEDULER_CLASSES[name].from_config(trained.config)
+
+
+def select_timesteps(
+    scheduler: SchedulerMixin, num_inference_steps: int, strength: float, device: torch.device
+) -> torch.Tensor:
+    """Return the timesteps that are run: the last `strength` part of the whole schedule, at least one."""
+    scheduler.set_timesteps(num_inference_steps, device=device)
+    num_run = max(1, min(num_inference_steps, round(num_inference_steps * strength)))
+    first = len(scheduler.timesteps) - num_run * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(first)
+    return scheduler.timesteps[first:]
+
+
+def denoise(
+    unet: nn.Module,
+    scheduler: SchedulerMixin,
+    start: torch.Tensor,
+    noise: torch.Tensor,
+    condition: torch.Tensor,
+    num_label_planes: int,
+    timesteps: torch.Tensor,
+    guidance_scale: float,
+    on_step: StepFunction,
+) -> torch.Tensor:
+    """Noise `start` to the first timestep and denoise it from there.
+
+    Args:
+        unet: diffusers `UNet2DModel` on (B, C + P, h, w).
+        scheduler: prepared by `select_timesteps`.
+        start: (B, C, h, w) latents of the colour map, unit scale.
+        noise: likewise, standard normal.
+        condition: (B, P, h, w): label planes, then colour planes if the denoiser takes them.
+        num_label_planes: how many of the P are label planes; guidance compares with these at zero.
+        timesteps: from `select_timesteps`.
+        guidance_scale: 1 is no guidance and costs half.
+        on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
+
+    Returns:
+        (B, C, h, w) latents of unit scale.
+    """
+    latents = scheduler.add_noise(start, noise, timesteps[:1].expand(len(start)))
+    guided = guidance_scale != 1.0
+    if guided:
+        unlabeled = condition.clone()
+        unlabeled[:, :num_label_planes] = 0
+        condition = torch.cat([unlabeled, condition])
+    for index, timestep in enumerate(timesteps):
+        doubled = torch.cat([latents, latents]) if guided else latents
+        prediction = unet(torch.cat([doubled, condition], dim=1), timestep).sample
+        if guided:
+            without, with_labels = prediction.chunk(2)
+            prediction = without + guidance_scale * (with_labels - without)
+        latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+        latents = on_step(index, timestep, latents)
+    return latents

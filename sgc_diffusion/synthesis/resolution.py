@@ -1,0 +1,44 @@
+"""Output size → the sizes that are drawn, one after the other.
+
+    256×256:   256×256                    1024×768:  288×224 ──▶ 544×416 ──▶ 1024×768
+
+A denoiser draws best at the size it was trained for. Larger pictures are drawn at that size first, then enlarged by up
+to two at a time and drawn over, so that the layout comes from the first pass and the texture from the last.
+"""
+
+from __future__ import annotations
+
+import math
+
+MAX_ENLARGEMENT = 4.0  # per side, of the trained size; still larger pictures are resampled from there
+TOLERANCE = 1.25  # how much larger than trained a pass may be without an extra one
+MIN_LATENT_SIDE = 8
+MAX_ASPECT = 8  # a narrower picture is drawn at this aspect and then resampled
+
+
+def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list[tuple[int, int]]:
+    """Return the sizes to draw a picture at, smallest first.
+
+    Args:
+        width: of the picture in pixels.
+        height: likewise.
+        native_side: side in pixels of the squares that the denoiser was trained on, such as 256.
+        multiple: what the sides must be divisible by, such as 32.
+
+    Returns:
+        (height, width) in pixels, each divisible by `multiple`; the last is at most 4× the trained size.
+    """
+    aspect = min(MAX_ASPECT, max(1 / MAX_ASPECT, width / height))
+    scale = min(MAX_ENLARGEMENT, max(1.0, math.sqrt(width * height) / native_side))
+    num_enlargements = max(0, math.ceil(math.log2(scale / TOLERANCE)))
+    first = max(1.0, scale / 2**num_enlargements)
+    sizes = []
+    for enlargement in range(num_enlargements + 1):
+        side = native_side * first * (scale / first) ** (enlargement / max(1, num_enlargements))
+        rows, columns = side / math.sqrt(aspect), side * math.sqrt(aspect)
+        sizes.append((_round_to(rows, multiple), _round_to(columns, multiple)))
+    return sizes
+
+
+def _round_to(side: float, multiple: int) -> int:
+    return max(multiple, round(side / multiple) * multiple)

@@ -1,0 +1,1 @@
+"""Data, losses and loops shared by the recipes in `pipelines/` (extra: `train`)."""

@@ -1,0 +1,81 @@
+"""Losses of the first stage: perceptual features and a patch discriminator.
+
+x̂, x ──PerceptualLoss──▶ distance in VGG features        x̂ ──PatchDiscriminator──▶ one logit a patch
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+POOL_AFTER = ("12", "22", "34", "44")  # names of the VGG19 convolutions that a 2×2 max-pool follows
+COMPARED = ("12", "22", "34", "44", "51")  # where features are compared: after each of these
+
+
+class PerceptualLoss(nn.Module):
+    """L1 distance between unit-normalised VGG19 features (Johnson et al., https://arxiv.org/abs/1603.08155).
+
+    Args:
+        path: safetensors of a (thin) VGG19 with `conv0.*` on RGB in [0, 1] and `convLN.*`, 3×3, reflection padded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._weights = {key: value.float() for key, value in load_file(path).items()}
+        names = sorted({key.split(".")[0] for key in self._weights if "aux" not in key})
+        self._order = [name[4:] for name in names if name != "conv0"]
+
+    def _apply(self, function, recurse: bool = True):  # noqa: ANN001, ANN202 - the signature is torch's
+        self._weights = {key: function(value) for key, value in self._weights.items()}
+        return super()._apply(function, recurse)
+
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the compared feature maps of images (B, 3, H, W) in [−1, 1]."""
+        weights, found = self._weights, []
+        hidden = functional.conv2d(images / 2 + 0.5, weights["conv0.weight"], weights["conv0.bias"])
+        for name in self._order:
+            hidden = functional.pad(hidden, (1, 1, 1, 1), mode="reflect")
+            hidden = functional.conv2d(hidden, weights[f"conv{name}.weight"], weights[f"conv{name}.bias"]).relu()
+            if name in COMPARED:
+                found.append(hidden)
+            if name in POOL_AFTER:
+                hidden = functional.max_pool2d(hidden, 2)
+        return found
+
+    def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the scalar distance between two batches (B, 3, H, W) in [−1, 1]."""
+        with torch.no_grad():
+            wanted = self.features(targets)
+        distances = []
+        for ours, theirs in zip(self.features(images), wanted, strict=True):
+            scale = theirs.float().pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-6
+            distances.append(((ours.float() - theirs.float()) / scale).abs().mean())
+        return torch.stack(distances).mean()
+
+
+class PatchDiscriminator(nn.Sequential):
+    """70-pixel patch discriminator (Isola et al., https://arxiv.org/abs/1611.07004) with spectral normalisation.
+
+    Args:
+        channels: width of the first layer.
+    """
+
+    def __init__(self, channels: int = 32) -> None:
+        widths = (channels, 2 * channels, 4 * channels)
+        layers: list[nn.Module] = []
+        previous = 3
+        for index, width in enumerate(widths):
+            stride = 2 if index < 2 else 1
+            layers += [spectral_norm(nn.Conv2d(previous, width, 4, stride, 1)), nn.LeakyReLU(0.2)]
+            previous = width
+        super().__init__(*layers, spectral_norm(nn.Conv2d(previous, 1, 4, 1, 1)))
+
+
+def hinge_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+    """Return the hinge loss of a discriminator (Lim & Ye, https://arxiv.org/abs/1705.02894)."""
+    return functional.relu(1 - real_logits).mean() + functional.relu(1 + fake_logits).mean()

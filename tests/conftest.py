@@ -1,0 +1,94 @@
+"""Tiny real components, and pictures that are made here: nothing is fetched and nothing is mocked."""
+
+import io
+import os
+import tarfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any Hugging Face library is imported
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageFilter
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline_folder(tmp_path_factory):
+    """A saved pipeline of the real classes with random weights, small enough for milliseconds."""
+    from diffusers import AutoencoderDC, DDIMScheduler, UNet2DModel
+    from transformers import MobileNetV2Config, MobileNetV2ForSemanticSegmentation
+
+    from sgc_diffusion import SemanticCompressionPipeline
+
+    torch.manual_seed(0)
+    channels, plain = (8, 8, 8, 8), ((),) * 4
+    vae = AutoencoderDC(
+        latent_channels=4,
+        encoder_block_out_channels=channels,
+        decoder_block_out_channels=channels,
+        encoder_layers_per_block=(0, 1, 1, 1),
+        decoder_layers_per_block=(0, 1, 1, 1),
+        encoder_qkv_multiscales=plain,
+        decoder_qkv_multiscales=plain,
+    )
+    unet = UNet2DModel(
+        sample_size=8,
+        in_channels=4 + 24 + 4,
+        out_channels=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    )
+    segmenter = MobileNetV2ForSemanticSegmentation(
+        MobileNetV2Config(depth_multiplier=0.1, image_size=64, num_labels=24, output_stride=8)
+    ).eval()
+    scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
+    pipeline = SemanticCompressionPipeline(vae, unet, scheduler, segmenter, segmenter_short_side=64)
+    folder = tmp_path_factory.mktemp("tiny")
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture()
+def tiny_pipeline(tiny_pipeline_folder):
+    from sgc_diffusion import SemanticCompressionPipeline
+
+    pipeline = SemanticCompressionPipeline.from_pretrained(tiny_pipeline_folder)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw_landscape(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Return a picture of sky over hills over grass, with texture."""
+    rng = np.random.default_rng(seed)
+    x, y = np.arange(width) / max(1, width), np.arange(height)[:, None] / max(1, height)
+    ridge = 0.45 + 0.12 * np.sin(2 * np.pi * (x * 1.5 + rng.random())) + 0.05 * np.sin(2 * np.pi * 5 * x)
+    sky = np.stack([120 + 100 * y, 160 + 70 * y, 235 + 10 * y], axis=-1) + np.zeros((height, width, 3))
+    picture = np.where((y > ridge)[..., None], [95, 90, 100], sky)
+    picture = np.where((y > 0.7 + 0 * x)[..., None], [80, 130, 50], picture)
+    texture = rng.normal(0, 14, (height, width, 1)) * (y > ridge)[..., None]
+    image = Image.fromarray(np.clip(picture + texture, 0, 255).astype(np.uint8))
+    return image.filter(ImageFilter.GaussianBlur(0.7))
+
+
+@pytest.fixture(scope="session")
+def landscape():
+    return draw_landscape
+
+
+@pytest.fixture(scope="session")
+def write_shard():
+    """Write a WebDataset tar shard of lossless pictures: name → image."""
+
+    def write(path, pictures):
+        with tarfile.open(path, "w") as tar:
+            for name, image in pictures.items():
+                data = io.BytesIO()
+                image.save(data, "PNG" if name.endswith("png") else "WEBP", lossless=True)
+                member = tarfile.TarInfo(name)
+                member.size = len(data.getvalue())
+                tar.addfile(member, io.BytesIO(data.getvalue()))
+
+    return write

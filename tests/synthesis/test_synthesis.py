@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+
+from sgc_diffusion.synthesis.color_matching import match_color
+from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
+from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.resolution import plan_sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((256, 256), [(256, 256)]),
+        ((37, 51), [(288, 224)]),
+        ((512, 512), [(256, 256), (512, 512)]),
+        ((1024, 768), [(224, 288), (416, 544), (768, 1024)]),
+        ((300, 300), [(288, 288)]),
+    ],
+)
+def test_sizes_grow_to_the_picture(size, expected):
+    assert plan_sizes(*size, 256, 32) == expected
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (100_000, 3), (8000, 6000), (333, 777)])
+def test_sizes_stay_drawable(size):
+    sizes = plan_sizes(*size, 256, 32)
+    assert all(side % 32 == 0 and side >= 32 for pair in sizes for side in pair)
+    assert max(height * width for height, width in sizes) < 1.2 * 1024**2
+
+
+def test_label_planes_are_one_hot_and_keep_their_place():
+    label_map = np.array([[0, 1], [2, 2]], dtype=np.uint8)
+    planes = label_planes(label_map, 4, 4, 6)
+    assert planes.shape == (4, 4, 6)
+    assert torch.equal(planes.sum(0), torch.ones(4, 6))
+    assert planes.argmax(0).tolist() == [[0, 0, 0, 1, 1, 1]] * 2 + [[2] * 6] * 2
+
+
+def test_color_planes_say_that_colors_are_given():
+    planes = color_planes(np.full((2, 2, 3), 255, np.uint8), 8, 8)
+    assert planes.shape == (4, 8, 8)
+    assert torch.equal(planes, torch.ones(4, 8, 8))
+
+
+def test_match_color_moves_the_means_and_keeps_the_texture():
+    generator = torch.Generator().manual_seed(0)
+    texture = 0.2 * torch.randn(3, 128, 128, generator=generator)
+    color_map = np.random.default_rng(0).integers(90, 170, (8, 8, 3), dtype=np.uint8)
+    matched = match_color(texture, color_map)
+    means = torch.nn.functional.avg_pool2d(matched, 16)
+    wanted = torch.from_numpy(color_map).permute(2, 0, 1).float() / 127.5 - 1
+    assert (means - wanted).abs().mean() < 0.02
+    detail = matched - upsample_color(color_map, 128, 128)
+    assert torch.corrcoef(torch.stack([detail.flatten(), texture.flatten()]))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("kind", ["dc", "tiny", "vq", "kl"])
+def test_every_first_stage_encodes_to_its_grid_and_back(kind):
+    from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, VQModel
+
+    torch.manual_seed(0)
+    levels = {"down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3}
+    levels |= {"block_out_channels": (8, 8, 8), "norm_num_groups": 4}
+    plain = ((),) * 3
+    vae = {
+        "dc": lambda: AutoencoderDC(
+            latent_channels=4,
+            encoder_block_out_channels=(8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8),
+            encoder_layers_per_block=(0, 1, 1),
+            decoder_layers_per_block=(0, 1, 1),
+            encoder_qkv_multiscales=plain,
+            decoder_qkv_multiscales=plain,
+        ),
+        "tiny": lambda: AutoencoderTiny(
+            encoder_block_out_channels=(8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8),
+            num_encoder_blocks=(1, 1, 1),
+            num_decoder_blocks=(1, 1, 1),
+        ),
+        "vq": lambda: VQModel(latent_channels=3, num_vq_embeddings=16, **levels),
+        "kl": lambda: AutoencoderKL(latent_channels=4, **levels),
+    }[kind]()
+    latents = encode_image(vae, torch.zeros(2, 3, 16, 24))
+    assert downsampling_factor(vae) == 4
+    assert latents.shape[2:] == (4, 6)
+    decoded = decode_latents(vae, latents)
+    assert decoded.shape == (2, 3, 16, 24) and decoded.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpm-solver++", "unipc"])
+def test_samplers_find_the_data_when_the_prediction_is_right(tiny_pipeline, name):
+    """With the exact velocity for one known picture every sampler must end at that picture."""
+    target = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    trained = type(tiny_pipeline.scheduler).from_config(tiny_pipeline.scheduler.config, prediction_type="v_prediction")
+
+    class Oracle(torch.nn.Module):
+        def forward(self, stacked, timestep):
+            alpha = trained.alphas_cumprod[int(timestep)]
+            noisy = stacked[:, :4]
+            noise = (noisy - alpha.sqrt() * target) / (1 - alpha).sqrt()
+            sample = alpha.sqrt() * noise - (1 - alpha).sqrt() * target
+            return type("Output", (), {"sample": sample})
+
+    scheduler = build_scheduler(name, trained)
+    timesteps = select_timesteps(scheduler, 20, 0.7, torch.device("cpu"))
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    condition = torch.zeros(1, 2, 8, 8)
+    found = denoise(
+        Oracle(), scheduler, torch.zeros_like(target), noise, condition, 2, timesteps, 2.0, lambda i, t, z: z
+    )
+    assert len(timesteps) == 14
+    assert (found - target).abs().max() < 0.1
+
+
+def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):
+    seen = []
+
+    class Recorder(torch.nn.Module):
+        def forward(self, stacked, timestep):
+            seen.append(stacked[:, 4:])
+            return type("Output", (), {"sample": torch.zeros_like(stacked[:, :4])})
+
+    scheduler = build_scheduler("ddim", tiny_pipeline.scheduler)
+    timesteps = select_timesteps(scheduler, 2, 0.5, torch.device("cpu"))
+    zeros = torch.zeros(1, 4, 8, 8)
+    denoise(Recorder(), scheduler, zeros, zeros, torch.ones(1, 5, 8, 8), 3, timesteps, 3.0, lambda i, t, z: z)
+    without, with_labels = seen[0]
+    assert torch.equal(with_labels, torch.ones(5, 8, 8))
+    assert torch.count_nonzero(without[:3]) == 0 and torch.equal(without[3:], torch.ones(2, 8, 8))

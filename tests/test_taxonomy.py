@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+
+from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy, taxonomy_name
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_taxonomy_is_complete(name):
+    label_set = load_taxonomy(name)
+    expected = {"coco-stuff-182": 182, "ade20k-150": 150, "cityscapes-19": 19, "voc-21": 21}
+    assert label_set.num_classes == expected.get(name, label_set.num_classes)
+    assert len(set(label_set.names)) >= label_set.num_classes - 1  # ADE20K has two screens
+    assert label_set.palette.shape == (label_set.num_classes, 3)
+    assert taxonomy_name(label_set.number) == name
+
+
+def test_numbers_of_the_format_are_what_they_were():
+    assert NUMBERS == {
+        "landscape-24": 0,
+        "landscape-8": 1,
+        "coco-stuff-182": 2,
+        "ade20k-150": 3,
+        "cityscapes-19": 4,
+        "voc-21": 5,
+    }
+
+
+@pytest.mark.parametrize("source", NUMBERS)
+@pytest.mark.parametrize("target", ["landscape-24", "landscape-8"])
+def test_every_class_merges_into_exactly_one(source, target):
+    if (source, target) == ("landscape-8", "landscape-24"):
+        with pytest.raises(ValueError, match="cannot be reached"):
+            class_table(source, target)
+        return
+    for merged in load_taxonomy(source).maps.values():
+        names = [name for group in merged.values() for name in group]
+        assert sorted(names) == sorted(load_taxonomy(source).names)
+    assert class_table(source, target).max() < load_taxonomy(target).num_classes
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "target", "expected"),
+    [
+        ("coco-stuff-182", "sky-other", "landscape-24", "sky"),
+        ("coco-stuff-182", "clouds", "landscape-8", "sky"),
+        ("coco-stuff-182", "person", "landscape-24", "creature"),
+        ("ade20k-150", "river", "landscape-24", "water"),
+        ("ade20k-150", "palm", "landscape-8", "vegetation"),
+        ("cityscapes-19", "terrain", "landscape-24", "grass"),
+    ],
+)
+def test_known_merges(source, name, target, expected):
+    index = load_taxonomy(source).names.index(name)
+    assert load_taxonomy(target).names[class_table(source, target)[index]] == expected
+
+
+def test_unknown_names_and_numbers_are_refused():
+    with pytest.raises(ValueError, match="landscape-24"):
+        load_taxonomy("landscape-23")
+    with pytest.raises(ValueError, match="update"):
+        taxonomy_name(200)
+
+
+def test_tables_cannot_be_changed_by_accident():
+    with pytest.raises(ValueError, match="read-only"):
+        class_table("ade20k-150", "landscape-24")[0] = 1
+    assert json.dumps(np.asarray(class_table("landscape-24", "landscape-24")).tolist()) == json.dumps(list(range(24)))
