@@ -5,10 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from sgc_diffusion.bitstream.errors import CorruptSectionError
-from sgc_diffusion.bitstream.label_coder import _Adaptive
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
 
 _MAX_EXPONENT = 14
+_HALF = 1 << 15
+
+
+class _Adaptive:
+    """Probabilities that learn, one for each context."""
+
+    def __init__(self) -> None:
+        self._states: dict[tuple, list[int]] = {}
+
+    def code(self, coder: RangeEncoder | RangeDecoder, context: tuple, bit: int | None, start: int = _HALF) -> int:
+        state = self._states.setdefault(context, [start, 2])
+        if bit is None:
+            bit = coder.decode(state[0])
+        else:
+            coder.encode(bit, state[0])
+        rate = state[1]
+        state[0] += ((65536 if bit else 0) - state[0]) // rate
+        state[0] = min(max(state[0], 64), 65472)
+        state[1] = min(rate + 1, 24)
+        return bit
 
 
 def encode_color(levels: np.ndarray) -> bytes:

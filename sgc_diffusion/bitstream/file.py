@@ -137,7 +137,7 @@ def inspect(data: bytes) -> FileSummary:
 def _write_required(payload: SemanticPayload) -> bytes:
     label_set = payload.labels.taxonomy
     label_body = bytes([label_set.number]) + sides(*payload.label_map.shape)
-    label_body += encode_labels(payload.label_map, label_set.num_classes)
+    label_body += encode_labels(payload.label_map, label_set.name)
     levels = payload.color.levels
     color_body = bytes([payload.color.quality]) + sides(*levels.shape[:2]) + encode_color(levels)
     return varint(len(label_body)) + label_body + varint(len(color_body)) + color_body
@@ -155,8 +155,7 @@ def _read_labels(body: bytes) -> LabelLayer:
     except ValueError as error:
         raise UnsupportedVersionError(str(error)) from error
     height, width = reader.sides("label grid", MAX_GRID_SIDE)
-    num_classes = taxonomy.load_taxonomy(name).num_classes
-    return LabelLayer(decode_labels(body[reader.position :], height, width, num_classes), name)
+    return LabelLayer(decode_labels(body[reader.position :], height, width, name), name)
 
 
 def _read_color(body: bytes) -> ColorLayer:

@@ -37,6 +37,37 @@ class RangeEncoder:
         while self._span < _TOP:
             self._shift()
 
+    def encode_many(self, bits: list[int], probabilities: list[int]) -> None:
+        """Code decisions one after the other, as `encode` does."""
+        low, span = self._low, self._span
+        for bit, probability in zip(bits, probabilities, strict=True):
+            bound = (span >> PROBABILITY_BITS) * probability
+            if bit:
+                span = bound
+            else:
+                low += bound
+                span -= bound
+            if span < _TOP:
+                self._low, self._span = low, span
+                while self._span < _TOP:
+                    self._shift()
+                low, span = self._low, self._span
+        self._low, self._span = low, span
+
+    def narrow(self, start: int, size: int, total: int) -> None:
+        """Code one symbol of several.
+
+        Args:
+            start: sum of the weights of the symbols before it.
+            size: its weight, at least 1.
+            total: sum of all weights, at most 65536.
+        """
+        unit = self._span // total
+        self._low += unit * start
+        self._span = unit * size
+        while self._span < _TOP:
+            self._shift()
+
     def _shift(self) -> None:
         if self._low > _MASK:
             self._carry()
@@ -82,12 +113,33 @@ class RangeDecoder:
             self._code -= bound
             self._span -= bound
             bit = 0
+        if self._span < _TOP:
+            self._fill()
+        return bit
+
+    def _fill(self) -> None:
         while self._span < _TOP:
             position = self._position
             self._code = self._code << 8 | (self._data[position] if position < len(self._data) else 0)
             self._span <<= 8
             self._position = position + 1
-        return bit
+
+    def target(self, total: int) -> int:
+        """Return where in 0 … total − 1 the coded symbol lies; `narrow` must follow."""
+        return min(self._code // (self._span // total), total - 1)
+
+    def narrow(self, start: int, size: int, total: int) -> None:
+        """Take the symbol that `RangeEncoder.narrow` coded.
+
+        Raises:
+            CorruptSectionError: the stream holds a value that no encoder writes.
+        """
+        unit = self._span // total
+        self._code -= unit * start
+        self._span = unit * size
+        if self._code >= self._span:
+            raise CorruptSectionError("The entropy-coded stream holds a value that no encoder writes")
+        self._fill()
 
     def finish(self) -> None:
         """Check that the stream ends as an encoder would end it.

@@ -22,7 +22,9 @@ sides = st.integers(1, 20)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 31), st.integers(1, 20))
+@given(
+    st.integers(0, 2**32 - 1), st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 31), st.integers(1, 20)
+)
 def test_every_payload_survives(seed, grid, color_grid, quality, blocks):
     payload = make_payload(seed, grid, color_grid, quality, blocks=blocks)
     data = bitstream.encode(payload)

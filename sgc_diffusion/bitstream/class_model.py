@@ -1,0 +1,107 @@
+"""Which label a cell has that is like none of its candidates: one of those used before, or a new one.
+
+    is it new? ──no──▶ is it the label last named? the one before? …
+        └─────yes────▶ one symbol among the labels not used yet, by prior × (follows the label above) × (height in picture)
+
+The labels used before are kept in the order in which they were last named. The prior is per taxonomy; the two factors are
+known for the 24 groups of `landscape-24`, to which classes of other taxonomies belong by their map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
+from sgc_diffusion.bitstream.tables import LIMIT, load_tables, table_list
+from sgc_diffusion.taxonomy import class_table, load_taxonomy
+
+NUM_GROUPS = 24
+UNKNOWN = 24  # group of a class whose taxonomy has no map, and of the missing cell above the first
+FACTOR_ONE = 16  # the neutral factor
+MAX_AVAILABLE, MAX_RANK = 8, 5
+
+
+@cache
+def class_groups(taxonomy_name: str) -> np.ndarray:
+    """Return the group of every class, (K,) uint8, 0 … 24."""
+    try:
+        return class_table(taxonomy_name, "landscape-24")
+    except ValueError:
+        return np.full(load_taxonomy(taxonomy_name).num_classes, UNKNOWN, dtype=np.uint8)
+
+
+class ClassModel:
+    """Codes the labels that no neighbor has.
+
+    Args:
+        coder: where the decisions go to or come from.
+        taxonomy_name: the label set.
+    """
+
+    def __init__(self, coder: RangeEncoder | RangeDecoder, taxonomy_name: str) -> None:
+        tables = load_tables()
+        self._coder = coder
+        self._groups = class_groups(taxonomy_name)
+        self._group_list = [*self._groups.tolist()]
+        prior = tables.get(f"prior_{taxonomy_name}")
+        self._prior = np.full(len(self._groups), 8, dtype=np.int64) if prior is None else prior.astype(np.int64)
+        self._follow, self._bands = tables["class_follow"].astype(np.int64), tables["class_band"].astype(np.int64)
+        self._named: list[int] = []  # the last named first
+        self._is_unused = np.ones(len(self._groups), dtype=bool)
+
+    def code(self, label: int | None, above: int | None, excluded: Sequence[int], band: int) -> int:
+        """Code one label.
+
+        Args:
+            label: to encode, or None to decode.
+            above: label of the cell above, None for the first cell.
+            excluded: labels of the neighbors, which it is not.
+            band: `row_band` of the cell.
+
+        Returns:
+            The label.
+        """
+        available = [known for known in self._named if known not in excluded]
+        group = UNKNOWN if above is None else self._group_list[above]
+        is_new = not available
+        if available and len(self._named) < len(self._groups):
+            context = (band * 2 + (len(set(excluded)) == 1)) * MAX_AVAILABLE + min(len(available), MAX_AVAILABLE) - 1
+            odds = table_list("class_new")[context]
+            is_new = bool(self._decide(None if label is None else int(label not in available), odds))
+        label = self._code_new(label, group, band) if is_new else self._code_named(label, available, group)
+        if not is_new:
+            self._named.remove(label)
+        self._named.insert(0, label)
+        self._is_unused[label] = False
+        return label
+
+    def _code_named(self, label: int | None, available: list[int], group: int) -> int:
+        for rank, known in enumerate(available[:-1]):
+            left = min(len(available) - rank, MAX_RANK + 1) - 2
+            odds = table_list("class_rank")[min(rank, MAX_RANK - 1) * MAX_RANK + left]
+            odds += table_list("class_pair")[group * (NUM_GROUPS + 1) + self._group_list[known]]
+            if self._decide(None if label is None else int(label == known), odds):
+                return known
+        return available[-1]
+
+    def _code_new(self, label: int | None, group: int, band: int) -> int:
+        factors = self._follow[group] * self._bands[(band + 1) // 2]
+        weights = (self._prior * factors[self._groups] // FACTOR_ONE**2 + 1) * self._is_unused
+        ends = np.cumsum(weights)
+        total = int(ends[-1])
+        if label is None:
+            target = self._coder.target(total)
+            label = int(np.searchsorted(ends, target, side="right"))
+        size = int(weights[label])
+        self._coder.narrow(int(ends[label]) - size, size, total)
+        return label
+
+    def _decide(self, bit: int | None, odds: int) -> int:
+        probability = table_list("squash")[min(max(odds, -LIMIT), LIMIT) + LIMIT]
+        if bit is None:
+            return self._coder.decode(probability)
+        self._coder.encode(bit, probability)
+        return bit
