@@ -94,10 +94,12 @@ def read_file(path: Path) -> bytes:
 def load_pipeline(name: str, device: str | None) -> SemanticCompressionPipeline:
     """Load a pipeline without its progress bars."""
     from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
 
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
     diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     pipeline = SemanticCompressionPipeline.from_pretrained(name)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device) if device else pipeline

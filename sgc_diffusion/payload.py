@@ -19,11 +19,9 @@ MAX_GRID_SIDE = 1024  # cells of a label or colour map
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
-    array = np.ascontiguousarray(array)
-    if array.flags.writeable:
-        array = array.copy()
-        array.flags.writeable = False
-    return array
+    copy = np.array(array, order="C")
+    copy.flags.writeable = False
+    return copy
 
 
 @dataclass(frozen=True, eq=False)
