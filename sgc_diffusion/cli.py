@@ -144,7 +144,7 @@ def decompress_command(arguments: argparse.Namespace) -> int:
         data = read_file(source)
         generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
         started = time.perf_counter()
-        image = pipeline.decompress(data, generator=generator, **options).images[0]
+        image = pipeline.decompress(data, generator=generator, **options)[0][0]
         seconds = time.perf_counter() - started
         save_image(image, target)
         size = {"width": image.width, "height": image.height}

@@ -10,11 +10,11 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DModel
+from diffusers import DiffusionPipeline, ImagePipelineOutput, UNet2DModel
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import nn
@@ -29,8 +29,14 @@ from sgc_diffusion.payload import PROFILES, ColorLayer, DecoderRecipe, LabelLaye
 from sgc_diffusion.provenance import mark_generated
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
-from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image, latent_channels
-from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.first_stage import (
+    FirstStage,
+    decode_latents,
+    downsampling_factor,
+    encode_image,
+    latent_channels,
+)
+from sgc_diffusion.synthesis.latent_diffusion import Sampler, build_scheduler, denoise, select_timesteps
 from sgc_diffusion.synthesis.resolution import plan_sizes
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
@@ -60,14 +66,20 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         >>> picture = pipe.decompress(data).images[0]
     """
 
+    vae: FirstStage
+    unet: Any
+    scheduler: Sampler
+    segmenter: Any
+    config: Any
+
     model_cpu_offload_seq = "segmenter->unet->vae"
     _callback_tensor_inputs = ("latents",)
 
     def __init__(
         self,
-        vae: nn.Module,
+        vae: FirstStage,
         unet: UNet2DModel,
-        scheduler: SchedulerMixin,
+        scheduler: Sampler,
         segmenter: nn.Module,
         taxonomy: str = "landscape-24",
         profile: str = "custom",
@@ -126,6 +138,12 @@ class SemanticCompressionPipeline(DiffusionPipeline):
 
     # ---- encoder -----------------------------------------------------------------------------------------------------
 
+    @overload
+    def analyze(self, image: ImageInput, *, color_quality: int = ...) -> SemanticPayload: ...
+
+    @overload
+    def analyze(self, image: Sequence[ImageInput], *, color_quality: int = ...) -> list[SemanticPayload]: ...
+
     def analyze(
         self, image: ImageInput | Sequence[ImageInput], *, color_quality: int = color_transform.DEFAULT_QUALITY
     ) -> SemanticPayload | list[SemanticPayload]:
@@ -141,8 +159,8 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         Raises:
             ValueError: something that is no picture.
         """
-        several = isinstance(image, (list, tuple))
-        pictures = [to_rgb(one) for one in (image if several else [image])]
+        images: list[Any] = list(image) if isinstance(image, (list, tuple)) else [image]
+        pictures = [to_rgb(one) for one in images]
         recipe = DecoderRecipe(profile=self.config.profile, weights_hash=self.weights_hash)
         label_maps = segment_images(self.segmenter, pictures, short_side=self.config.segmenter_short_side)
         payloads = [
@@ -155,7 +173,13 @@ class SemanticCompressionPipeline(DiffusionPipeline):
             )
             for picture, label_map in zip(pictures, label_maps, strict=True)
         ]
-        return payloads if several else payloads[0]
+        return payloads if isinstance(image, (list, tuple)) else payloads[0]
+
+    @overload
+    def compress(self, image: ImageInput) -> bytes: ...
+
+    @overload
+    def compress(self, image: Sequence[ImageInput]) -> list[bytes]: ...
 
     def compress(self, image: ImageInput | Sequence[ImageInput]) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, then `bitstream.encode`.
@@ -301,20 +325,17 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw payloads of one size; return latents (B, C, h, w) and pixels (B, 3, H, W) of the last pass."""
         device, dtype, factor = self._execution_device, self.unet.dtype, downsampling_factor(self.vae)
-        latents = pixels = None
-        for height, width in self._sizes(payloads[0]):
-            if pixels is None:
-                strength = recipe.strength
-                pixels = torch.stack([upsample_color(one.color_map, height, width) for one in payloads])
-            else:
-                strength = min(recipe.strength, REDRAW_STRENGTH)
-                pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
+        sizes = self._sizes(payloads[0])
+        latents, strength = torch.empty(0), recipe.strength
+        pixels = torch.stack([upsample_color(one.color_map, *sizes[0]) for one in payloads])
+        for height, width in sizes:
+            pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
             start = encode_image(self.vae, pixels.to(device, dtype))
             condition = torch.stack([self._condition(one, height // factor, width // factor) for one in payloads])
             noise = [randn_tensor((1, *start.shape[1:]), generator=g, device=device, dtype=dtype) for g in generators]
             scheduler = build_scheduler(recipe.scheduler, self.scheduler)
             timesteps = select_timesteps(scheduler, recipe.num_inference_steps, strength, device)
-            with self.progress_bar(total=len(timesteps)) as progress:
+            with self.progress_bar(total=len(timesteps)) as progress:  # pyright: ignore[reportCallIssue]
 
                 def on_step(index: int, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
                     progress.update()
@@ -334,6 +355,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
                     on_step,
                 )
             pixels = decode_latents(self.vae, latents).float()
+            strength = min(recipe.strength, REDRAW_STRENGTH)
         return latents, pixels
 
     def _finish(self, drawn: torch.Tensor, payload: SemanticPayload, output_type: str) -> Any:

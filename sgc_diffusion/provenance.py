@@ -40,8 +40,8 @@ def build_xmp(description: str) -> bytes:
 class GeneratedImage(Image.Image):
     """A PIL picture that writes its provenance wherever it is saved as PNG, JPEG or WebP.
 
-    Pillow drops XMP on a plain `save`, and a plain `save` is what users write. Pictures derived from it (`resize`, `crop`)
-    are plain again.
+    Pillow drops XMP on a plain `save`, and a plain `save` is what users write. Pictures derived from it (`resize`,
+    `crop`) are plain again.
     """
 
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None:  # noqa: A002 - Pillow's name

@@ -6,6 +6,7 @@ file ──open──▶ first frame ──orient──▶ upright ──ICC─�
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def open_image(path: Path) -> Image.Image:
         ValueError: the file is no picture, is cut short, is empty, or is too large to be safe.
         OSError: the file is missing, is a directory or may not be read.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow still refuses what is twice as large
         try:
             return to_rgb(Image.open(file))
         except Image.DecompressionBombError as error:

@@ -5,11 +5,14 @@ image [−1, 1] ──encode──▶ latents · scaling_factor          latents
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import torch
-from torch import nn
+
+FirstStage: TypeAlias = Any  # a diffusers autoencoder; they share no class that has `encode`, `decode` and `config`
 
 
-def downsampling_factor(vae: nn.Module) -> int:
+def downsampling_factor(vae: FirstStage) -> int:
     """Return how many pixels a latent is wide."""
     ratio = getattr(vae, "spatial_compression_ratio", None)
     if ratio is not None:
@@ -18,12 +21,12 @@ def downsampling_factor(vae: nn.Module) -> int:
     return 2 ** (len(channels) - 1)
 
 
-def latent_channels(vae: nn.Module) -> int:
+def latent_channels(vae: FirstStage) -> int:
     """Return the number of channels of the latents."""
     return int(vae.config.latent_channels)
 
 
-def encode_image(vae: nn.Module, images: torch.Tensor) -> torch.Tensor:
+def encode_image(vae: FirstStage, images: torch.Tensor) -> torch.Tensor:
     """Return latents (B, C, h, w) of about unit scale, without sampling noise.
 
     Args:
@@ -38,6 +41,6 @@ def encode_image(vae: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return latents * getattr(vae.config, "scaling_factor", 1.0)
 
 
-def decode_latents(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+def decode_latents(vae: FirstStage, latents: torch.Tensor) -> torch.Tensor:
     """Return images (B, 3, H, W) in [−1, 1], clipped."""
     return vae.decode(latents / getattr(vae.config, "scaling_factor", 1.0)).sample.clamp(-1, 1)

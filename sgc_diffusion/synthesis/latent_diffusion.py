@@ -10,9 +10,10 @@ sharpens the labels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import nn
 
 SCHEDULER_CLASSES = {
@@ -21,10 +22,11 @@ SCHEDULER_CLASSES = {
     "unipc": UniPCMultistepScheduler,  # Zhao et al., https://arxiv.org/abs/2302.04867
 }
 
+Sampler: TypeAlias = Any  # a diffusers scheduler; their common class declares no `step`
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def build_scheduler(name: str, trained: SchedulerMixin) -> SchedulerMixin:
+def build_scheduler(name: str, trained: Sampler) -> Sampler:
     """Return the named sampler on the noise schedule that a denoiser was trained with.
 
     Args:
@@ -40,7 +42,7 @@ def build_scheduler(name: str, trained: SchedulerMixin) -> SchedulerMixin:
 
 
 def select_timesteps(
-    scheduler: SchedulerMixin, num_inference_steps: int, strength: float, device: torch.device
+    scheduler: Sampler, num_inference_steps: int, strength: float, device: torch.device
 ) -> torch.Tensor:
     """Return the timesteps that are run: the last `strength` part of the whole schedule, at least one."""
     scheduler.set_timesteps(num_inference_steps, device=device)
@@ -53,7 +55,7 @@ def select_timesteps(
 
 def denoise(
     unet: nn.Module,
-    scheduler: SchedulerMixin,
+    scheduler: Sampler,
     start: torch.Tensor,
     noise: torch.Tensor,
     condition: torch.Tensor,
