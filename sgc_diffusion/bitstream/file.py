@@ -139,7 +139,7 @@ def _write_required(payload: SemanticPayload) -> bytes:
     label_body = bytes([label_set.number]) + sides(*payload.label_map.shape)
     label_body += encode_labels(payload.label_map, label_set.name)
     levels = payload.color.levels
-    color_body = bytes([payload.color.quality]) + sides(*levels.shape[:2]) + encode_color(levels)
+    color_body = bytes([payload.color.quality]) + sides(*levels.shape[:2]) + encode_color(levels, payload.color.quality)
     return varint(len(label_body)) + label_body + varint(len(color_body)) + color_body
 
 
@@ -164,4 +164,4 @@ def _read_color(body: bytes) -> ColorLayer:
     if quality >= len(STEPS):
         raise CorruptSectionError(f"The color quality {quality} is not below {len(STEPS)}")
     height, width = reader.sides("color grid", MAX_COLOR_SIDE)
-    return ColorLayer(decode_color(body[reader.position :], height, width), quality)
+    return ColorLayer(decode_color(body[reader.position :], height, width, quality), quality)

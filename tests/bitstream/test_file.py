@@ -9,7 +9,7 @@ from sgc_diffusion import bitstream
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
 
 
-def make_payload(seed=0, grid=(16, 16), color_grid=(8, 8), quality=16, width=512, height=512, blocks=4, recipe=None):
+def make_payload(seed=0, grid=(16, 16), color_grid=(8, 8), quality=34, width=512, height=512, blocks=4, recipe=None):
     generator = np.random.default_rng(seed)
     label_map = generator.integers(0, 24, (blocks, blocks), dtype=np.uint8)
     label_map = label_map[np.arange(grid[0]) * blocks // grid[0]][:, np.arange(grid[1]) * blocks // grid[1]]
@@ -23,7 +23,7 @@ sides = st.integers(1, 20)
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(0, 2**32 - 1), st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 31), st.integers(1, 20)
+    st.integers(0, 2**32 - 1), st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 63), st.integers(1, 20)
 )
 def test_every_payload_survives(seed, grid, color_grid, quality, blocks):
     payload = make_payload(seed, grid, color_grid, quality, blocks=blocks)
