@@ -66,64 +66,108 @@ def decode_labels(data: bytes, height: int, width: int, taxonomy_name: str) -> n
     decoder = RangeDecoder(data)
     model = ClassModel(decoder, taxonomy_name)
     first = model.code(None, None, (), 0)
-    above = [[first] * (width + 2 * context.PAD)] * context.PAD  # rows y − 1, y − 2, y − 3, padded on both sides
+    scale = context.grid_scale(height, width)
+    above = [_Row([first] * width, None)] * context.PAD  # rows y − 1, y − 2, y − 3
     num_surprises = num_edges = 0
     rows = []
     for row in range(height):
         band = context.row_band(row, height)
-        scale = context.grid_scale(height, width)
         setting = ((band * 4 + scale) * 7 + context.roughness(num_surprises, num_edges)) * 10
-        current = [above[0][context.PAD]] * context.PAD
+        current = [above[0].cells[context.PAD]] * context.PAD
         if row == 0:
             current.append(first)
-        _decode_row(decoder, model, above, current, width, setting, band)
-        cells = current[context.PAD :]
-        surprises, edges = _count_surprises(above[0], current, width)
+        _decode_row(decoder, model, above, current, setting, band)
+        surprises, edges = _count_surprises(above[0].cells, current, width)
         num_surprises, num_edges = num_surprises + surprises, num_edges + edges
-        rows.append(cells)
-        padded = [cells[0]] * context.PAD + cells + [cells[-1]] * context.PAD
-        above = [padded] * context.PAD if row == 0 else [padded, above[0], above[1]]
+        rows.append(current[context.PAD :])
+        done = _Row(rows[-1], above[0] if row else None)
+        above = [done] * context.PAD if row == 0 else [done, above[0], above[1]]
     decoder.finish()
     return np.array(rows, dtype=np.uint8)
+
+
+class _Row:
+    """A finished row: its padded cells, and where it changes, as bits of an integer.
+
+    Args:
+        cells: the row.
+        above: the row before, None for a row that is taken as a copy of itself.
+    """
+
+    def __init__(self, cells: list[int], above: _Row | None) -> None:
+        self.cells = [cells[0]] * context.PAD + cells + [cells[-1]] * context.PAD
+        self.changes = sum(1 << x for x, (a, b) in enumerate(zip(self.cells, self.cells[1:], strict=False)) if a != b)
+        self.differences = 0  # bit x: cell x is not like the one above
+        if above is not None and above.cells != self.cells:
+            self.differences = sum(1 << x for x, (a, b) in enumerate(zip(self.cells, above.cells, strict=True)) if a != b)
+
+
+def _uneven(above: list[_Row]) -> int:
+    """Bit x is set where the neighbors in the rows above padded column x are not all alike."""
+    up, up2, up3 = above
+    near, far = up.changes, up2.changes  # bit x: cells x and x + 1 differ; columns x − 2 to x + 3 and x − 2 to x + 2 matter
+    uneven = near | near << 1 | near << 2 | near >> 1 | near >> 2 | far | far << 1 | far << 2 | far >> 1
+    return uneven | (up.differences if up is not up2 else 0) | (up2.differences if up2 is not up3 else 0)
 
 
 def _decode_row(
     decoder: RangeDecoder,
     model: ClassModel,
-    above: list[list[int]],
+    above: list[_Row],
     current: list[int],
-    width: int,
     setting: int,
     band: int,
 ) -> None:
     """Append the cells of a row to `current`, which holds its padding."""
-    masks, patterns, settings = table_list("label_mask"), table_list("label_pattern"), table_list("label_setting")
-    squash, decode = table_list("squash"), decoder.decode
-    up, up2, up3 = above
-    for x in range(len(current), width + context.PAD):
-        w, n, ne, nw, ww, nn, nee = current[x - 1], up[x], up[x + 1], up[x - 1], current[x - 2], up2[x], up[x + 2]
+    up, up2, up3 = (row.cells for row in above)
+    width, uneven = len(up) - 2 * context.PAD, _uneven(above)
+    even_odds = table_list("label_mask")[(1 << len(context.OFFSETS)) * 3 - 3] + table_list("label_pattern")[0]
+    even_chance = _probability(even_odds + table_list("label_setting")[setting + 1])
+    x, end = len(current), width + context.PAD
+    while x < end:
+        label = up[x]
+        if current[x - 1] == label and current[x - 2] == label and current[x - 3] == label and not uneven >> x & 1:
+            rest = uneven >> x
+            limit = min((rest & -rest).bit_length() - 1 if rest else end, end - x)
+            count = decoder.decode_run(even_chance, limit)
+            current.extend([label] * count)
+            x += count
+            if count < limit:
+                current.append(model.code(None, label, (label,), band))
+                x += 1
+            continue
+        near = (current[x - 1], label, up[x + 1], up[x - 1], current[x - 2], up2[x], up[x + 2])
         far = (up2[x + 1], up2[x - 1], up[x - 2], up2[x + 2], up2[x - 2], current[x - 3], up3[x], up[x + 3])
-        near = (w, n, ne, nw, ww, nn, nee)
-        around = near + far
-        is_flat = w == n == ne == nw == ww == nn == nee
-        pattern = 0 if is_flat else _pattern(near) * 5
-        asked: list[int] = []
-        for rank, label in enumerate((n, w, ne, nw, ww, nn, nee) if nw == w else near):
-            if label in asked:
-                continue
-            asked.append(label)
-            mask = 0
-            for index, other in enumerate(around):
-                if other == label:
-                    mask |= 1 << index
-            depth = rank if rank < 4 else 4
-            odds = masks[mask * 3 + (rank if rank < 2 else 2)] + patterns[pattern + depth]
-            odds += settings[setting + is_flat + 2 * depth]
-            if decode(squash[(-LIMIT if odds < -LIMIT else LIMIT if odds > LIMIT else odds) + LIMIT]):
-                current.append(label)
-                break
-        else:
-            current.append(model.code(None, n, near, band))
+        found = _decode_cell(decoder, near, far, setting)
+        current.append(model.code(None, label, near, band) if found is None else found)
+        x += 1
+
+
+def _decode_cell(decoder: RangeDecoder, near: tuple[int, ...], far: tuple[int, ...], setting: int) -> int | None:
+    """Ask for each candidate; returns None if the cell is like none."""
+    masks, patterns, settings = table_list("label_mask"), table_list("label_pattern"), table_list("label_setting")
+    west, north, northwest = near[0], near[1], near[3]
+    is_flat = near.count(west) == len(near)
+    pattern = 0 if is_flat else _pattern(near) * 5
+    around = near + far
+    asked: list[int] = []
+    for rank, label in enumerate((north, west, *near[2:]) if northwest == west else near):
+        if label in asked:
+            continue
+        asked.append(label)
+        mask = 0
+        for index, other in enumerate(around):
+            if other == label:
+                mask |= 1 << index
+        depth = min(rank, 4)
+        odds = masks[mask * 3 + min(rank, 2)] + patterns[pattern + depth] + settings[setting + is_flat + 2 * depth]
+        if decoder.decode(_probability(odds)):
+            return label
+    return None
+
+
+def _probability(odds: int) -> int:
+    return table_list("squash")[min(max(odds, -LIMIT), LIMIT) + LIMIT]
 
 
 def _pattern(near: tuple[int, ...]) -> int:

@@ -117,6 +117,23 @@ class RangeDecoder:
             self._fill()
         return bit
 
+    def decode_run(self, probability: int, limit: int) -> int:
+        """Return how many of the next decisions, at most `limit` of one probability, are 1; the first 0 is taken as well."""
+        code, span = self._code, self._span
+        for count in range(limit):
+            bound = (span >> PROBABILITY_BITS) * probability
+            if code >= bound:
+                self._code, self._span = code - bound, span - bound
+                self._fill()
+                return count
+            span = bound
+            if span < _TOP:
+                self._code, self._span = code, span
+                self._fill()
+                code, span = self._code, self._span
+        self._code, self._span = code, span
+        return limit
+
     def _fill(self) -> None:
         while self._span < _TOP:
             position = self._position
