@@ -190,13 +190,17 @@ class _State:
             awaited += self._expected[u][v]
             position = (u + 2) * self._stride + v + 2
             for channel in channels:
-                level = self._decode_level(position, channel, self._scale[u][v][channel], activity, endings[channel], (u, v))
+                level = self._decode_level(
+                    position, channel, self._scale[u][v][channel], activity, endings[channel], (u, v)
+                )
                 self._planes[channel][position] = level
                 actual += 16 * min(abs(level), 8)
         if diagonal:
             self._actual, self._awaited = self._actual + actual, self._awaited + awaited
 
-    def _decode_level(self, position: int, channel: int, scale: int, activity: int, ending: int, place: tuple[int, int]) -> int:
+    def _decode_level(
+        self, position: int, channel: int, scale: int, activity: int, ending: int, place: tuple[int, int]
+    ) -> int:
         plane, stride, decode = self._planes[channel], self._stride, self._decoder.decode
         up, left, corner = abs(plane[position - stride]), abs(plane[position - 1]), abs(plane[position - stride - 1])
         above, before = abs(plane[position - 2 * stride]), abs(plane[position - 2])

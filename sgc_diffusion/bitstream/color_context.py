@@ -25,7 +25,26 @@ ACTIVITY_LIMITS = (6, 8, 10, 13, 15, 18, 21, 26, 34)
 ENERGY_SIZE, SHAPE_SIZE, ACTIVITY_SIZE, ENDING_SIZE = NUM_SCALES * 13 * 3, 64 * 16 * 3, 10 * NUM_SCALES * 3, 8 * 13 * 3
 SIGN_PLACE_SIZE, SIGN_OTHER_SIZE, SIGN_NEAR_SIZE = 8 * 8 * 3, 4 * 9 * 3, 4 * 81
 EXPONENT_SIZE, MANTISSA_SIZE, LAST_SIZE = 10 * NUM_SCALES, 10, NUM_SCALES * 3
-FALLOFF = (16, 17, 19, 20, 22, 24, 26, 28, 30, 32, 35, 38, 41, 44, 48, 51, 56, 60)  # coefficients shrink with the frequency to the power 1.1
+FALLOFF = (
+    16,
+    17,
+    19,
+    20,
+    22,
+    24,
+    26,
+    28,
+    30,
+    32,
+    35,
+    38,
+    41,
+    44,
+    48,
+    51,
+    56,
+    60,
+)  # coefficients shrink with the frequency to the power 1.1
 TABLE_SIDE = 16  # frequencies the scale table knows; beyond, `_falloff` goes on from its edge
 _EXPECTED_LIMIT = 128
 
@@ -98,7 +117,9 @@ def contexts(levels: np.ndarray, quality: np.ndarray) -> ColorContexts:
     other_signs[..., 1:] += 3 * signs[..., :1]
     other_signs[..., 2] += signs[..., 1]
     edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
-    near_signs = 40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    near_signs = (
+        40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    )
     last = np.where(sizes > 0, diagonal[..., None], 0).max(axis=(1, 2))
     place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
     return ColorContexts(

@@ -13,6 +13,8 @@ from sgc_diffusion.bitstream.class_model import ClassModel
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
 from sgc_diffusion.bitstream.tables import LIMIT, load_tables, probabilities, table_list
 
+MAX_CELLS = 1 << 16  # so that no few bytes can keep a reader busy
+
 
 def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
     """Write a label map.
@@ -23,13 +25,22 @@ def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
 
     Returns:
         The stream; it does not hold the size of the map.
+
+    Raises:
+        ValueError: more than 65536 cells.
     """
     height, width = label_map.shape
+    if height * width > MAX_CELLS:
+        raise ValueError(f"`label_map` must have at most {MAX_CELLS} cells, got {height} x {width}; reduce it")
     tables = load_tables()
     shape = (context.NUM_CANDIDATES, height, width)
     is_asked, answers, chances = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.int32)
     for rank, (asked, answer, mask, pattern, setting) in enumerate(context.questions(label_map[None])):
-        odds = tables["label_mask"][mask].astype(np.int32) + tables["label_pattern"][pattern] + tables["label_setting"][setting]
+        odds = (
+            tables["label_mask"][mask].astype(np.int32)
+            + tables["label_pattern"][pattern]
+            + tables["label_setting"][setting]
+        )
         is_asked[rank], answers[rank][asked[0]], chances[rank][asked[0]] = asked[0], answer, probabilities(odds)
     order = np.moveaxis(is_asked, 0, -1)
     bits, chances = np.moveaxis(answers, 0, -1)[order].tolist(), np.moveaxis(chances, 0, -1)[order].tolist()
@@ -99,13 +110,18 @@ class _Row:
         self.changes = sum(1 << x for x, (a, b) in enumerate(zip(self.cells, self.cells[1:], strict=False)) if a != b)
         self.differences = 0  # bit x: cell x is not like the one above
         if above is not None and above.cells != self.cells:
-            self.differences = sum(1 << x for x, (a, b) in enumerate(zip(self.cells, above.cells, strict=True)) if a != b)
+            self.differences = sum(
+                1 << x for x, (a, b) in enumerate(zip(self.cells, above.cells, strict=True)) if a != b
+            )
 
 
 def _uneven(above: list[_Row]) -> int:
     """Bit x is set where the neighbors in the rows above padded column x are not all alike."""
     up, up2, up3 = above
-    near, far = up.changes, up2.changes  # bit x: cells x and x + 1 differ; columns x − 2 to x + 3 and x − 2 to x + 2 matter
+    near, far = (
+        up.changes,
+        up2.changes,
+    )  # bit x: cells x and x + 1 differ; columns x − 2 to x + 3 and x − 2 to x + 2 matter
     uneven = near | near << 1 | near << 2 | near >> 1 | near >> 2 | far | far << 1 | far << 2 | far >> 1
     return uneven | (up.differences if up is not up2 else 0) | (up2.differences if up2 is not up3 else 0)
 

@@ -167,7 +167,11 @@ class RangeDecoder:
         start = max(self._position - 4, 0)
         window = int.from_bytes((self._data[start : self._position] + b"\0\0\0\0")[:4], "big")
         low = (window - self._code) & _MASK
-        if len(self._data) > self._position or self._data.endswith(b"\0") or _final_value(low, self._span) & _MASK != window:
+        if (
+            len(self._data) > self._position
+            or self._data.endswith(b"\0")
+            or _final_value(low, self._span) & _MASK != window
+        ):
             raise CorruptSectionError("The entropy-coded stream does not end where its last symbol does")
 
 
