@@ -32,6 +32,14 @@ def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
     height, width = label_map.shape
     if height * width > MAX_CELLS:
         raise ValueError(f"`label_map` must have at most {MAX_CELLS} cells, got {height} x {width}; reduce it")
+    encoder = RangeEncoder()
+    write_labels(encoder, label_map, taxonomy_name)
+    return encoder.finish()
+
+
+def write_labels(encoder: RangeEncoder, label_map: np.ndarray, taxonomy_name: str) -> None:
+    """Send the decisions of a label map to an encoder; arguments as for `encode_labels`."""
+    height, width = label_map.shape
     tables = load_tables()
     shape = (context.NUM_CANDIDATES, height, width)
     is_asked, answers, chances = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.int32)
@@ -45,7 +53,6 @@ def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
     order = np.moveaxis(is_asked, 0, -1)
     bits, chances = np.moveaxis(answers, 0, -1)[order].tolist(), np.moveaxis(chances, 0, -1)[order].tolist()
     ends = np.cumsum(order.sum(axis=-1).ravel()).tolist()
-    encoder = RangeEncoder()
     model, start = ClassModel(encoder, taxonomy_name), 0
     near = context.neighbors(label_map[None])[: context.NUM_CANDIDATES, 0]
     for cell in np.flatnonzero(~answers.any(axis=0)).tolist():
@@ -56,7 +63,6 @@ def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
         above = around[1] if cell else None
         model.code(int(label_map[row, column]), above, around, context.row_band(row, height))
     encoder.encode_many(bits[start:], chances[start:])
-    return encoder.finish()
 
 
 def decode_labels(data: bytes, height: int, width: int, taxonomy_name: str) -> np.ndarray:
