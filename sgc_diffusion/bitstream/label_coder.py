@@ -6,6 +6,8 @@ the same integers, which the tests compare.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sgc_diffusion.bitstream import label_context as context
@@ -13,6 +15,7 @@ from sgc_diffusion.bitstream.class_model import ClassModel
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
 from sgc_diffusion.bitstream.tables import LIMIT, load_tables, probabilities, table_list
 
+_NEAR_MASK = (1 << context.NUM_NEAR) - 1
 MAX_CELLS = 1 << 16  # so that no few bytes can keep a reader busy
 
 
@@ -43,12 +46,8 @@ def write_labels(encoder: RangeEncoder, label_map: np.ndarray, taxonomy_name: st
     tables = load_tables()
     shape = (context.NUM_CANDIDATES, height, width)
     is_asked, answers, chances = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.int32)
-    for rank, (asked, answer, mask, pattern, setting) in enumerate(context.questions(label_map[None])):
-        odds = (
-            tables["label_mask"][mask].astype(np.int32)
-            + tables["label_pattern"][pattern]
-            + tables["label_setting"][setting]
-        )
+    for rank, (asked, answer, contexts) in enumerate(context.questions(label_map[None])):
+        odds = sum(tables[f"label_{name}"][index].astype(np.int32) for name, index in contexts.items())
         is_asked[rank], answers[rank][asked[0]], chances[rank][asked[0]] = asked[0], answer, probabilities(odds)
     order = np.moveaxis(is_asked, 0, -1)
     bits, chances = np.moveaxis(answers, 0, -1)[order].tolist(), np.moveaxis(chances, 0, -1)[order].tolist()
@@ -84,7 +83,7 @@ def decode_labels(data: bytes, height: int, width: int, taxonomy_name: str) -> n
     model = ClassModel(decoder, taxonomy_name)
     first = model.code(None, None, (), 0)
     scale = context.grid_scale(height, width)
-    above = [_Row([first] * width, None)] * context.PAD  # rows y − 1, y − 2, y − 3
+    above = [_Row([first] * width, None)] * 4  # rows y − 1 to y − 4
     num_surprises = num_edges = 0
     rows = []
     for row in range(height):
@@ -93,12 +92,12 @@ def decode_labels(data: bytes, height: int, width: int, taxonomy_name: str) -> n
         current = [above[0].cells[context.PAD]] * context.PAD
         if row == 0:
             current.append(first)
-        _decode_row(decoder, model, above, current, setting, band)
+        _decode_row(decoder, model, above, current, setting, band, scale)
         surprises, edges = _count_surprises(above[0].cells, current, width)
         num_surprises, num_edges = num_surprises + surprises, num_edges + edges
         rows.append(current[context.PAD :])
         done = _Row(rows[-1], above[0] if row else None)
-        above = [done] * context.PAD if row == 0 else [done, above[0], above[1]]
+        above = [done] * 4 if row == 0 else [done, *above[:3]]
     decoder.finish()
     return np.array(rows, dtype=np.uint8)
 
@@ -123,13 +122,13 @@ class _Row:
 
 def _uneven(above: list[_Row]) -> int:
     """Bit x is set where the neighbors in the rows above padded column x are not all alike."""
-    up, up2, up3 = above
-    near, far = (
-        up.changes,
-        up2.changes,
-    )  # bit x: cells x and x + 1 differ; columns x − 2 to x + 3 and x − 2 to x + 2 matter
-    uneven = near | near << 1 | near << 2 | near >> 1 | near >> 2 | far | far << 1 | far << 2 | far >> 1
-    return uneven | (up.differences if up is not up2 else 0) | (up2.differences if up2 is not up3 else 0)
+    uneven = 0
+    for row, first, last in zip(above, (-3, -3, -2), (5, 3, 2), strict=False):  # columns of the row that matter
+        for step in range(first, last):  # bit x of `changes`: cells x and x + 1 differ
+            uneven |= row.changes >> step if step >= 0 else row.changes << -step
+    for row, next_row in pairwise(above):
+        uneven |= row.differences if row is not next_row else 0
+    return uneven
 
 
 def _decode_row(
@@ -139,16 +138,16 @@ def _decode_row(
     current: list[int],
     setting: int,
     band: int,
+    scale: int,
 ) -> None:
     """Append the cells of a row to `current`, which holds its padding."""
-    up, up2, up3 = (row.cells for row in above)
+    up, up2, up3, up4 = (row.cells for row in above)
     width, uneven = len(up) - 2 * context.PAD, _uneven(above)
-    even_odds = table_list("label_mask")[(1 << len(context.OFFSETS)) * 3 - 3] + table_list("label_pattern")[0]
-    even_chance = _probability(even_odds + table_list("label_setting")[setting + 1])
+    even_chance = _even_probability(setting, scale)
     x, end = len(current), width + context.PAD
     while x < end:
         label = up[x]
-        if current[x - 1] == label and current[x - 2] == label and current[x - 3] == label and not uneven >> x & 1:
+        if not uneven >> x & 1 and current[x - 1] == current[x - 2] == current[x - 3] == current[x - 4] == label:
             rest = uneven >> x
             limit = min((rest & -rest).bit_length() - 1 if rest else end, end - x)
             count = decoder.decode_run(even_chance, limit)
@@ -159,21 +158,33 @@ def _decode_row(
                 x += 1
             continue
         near = (current[x - 1], label, up[x + 1], up[x - 1], current[x - 2], up2[x], up[x + 2])
-        far = (up2[x + 1], up2[x - 1], up[x - 2], up2[x + 2], up2[x - 2], current[x - 3], up3[x], up[x + 3])
-        found = _decode_cell(decoder, near, far, setting)
+        far = (
+            *(up2[x + 1], up2[x - 1], up[x - 2], up2[x + 2], up2[x - 2], current[x - 3], up3[x], up[x + 3]),
+            *(up[x + 4], up[x + 5], up2[x + 3], up2[x - 3], up3[x + 1], up3[x - 1], up3[x + 2], up3[x - 2]),
+            *(current[x - 4], up4[x]),
+        )
+        found = _decode_cell(decoder, near, far, setting, scale)
         current.append(model.code(None, label, near, band) if found is None else found)
         x += 1
 
 
-def _decode_cell(decoder: RangeDecoder, near: tuple[int, ...], far: tuple[int, ...], setting: int) -> int | None:
+def _even_probability(setting: int, scale: int) -> int:
+    """The probability that a cell is like its neighbors if they are all alike."""
+    odds = table_list("label_mask")[context.MASK_SIZE - 3] + table_list("label_distant")[context.DISTANT_SIZE - 3]
+    return _probability(odds + table_list("label_pattern")[scale] + table_list("label_setting")[setting + 1])
+
+
+def _decode_cell(
+    decoder: RangeDecoder, near: tuple[int, ...], far: tuple[int, ...], setting: int, scale: int
+) -> int | None:
     """Ask for each candidate; returns None if the cell is like none."""
-    masks, patterns, settings = table_list("label_mask"), table_list("label_pattern"), table_list("label_setting")
-    west, north, northwest = near[0], near[1], near[3]
-    is_flat = near.count(west) == len(near)
+    masks, distants = table_list("label_mask"), table_list("label_distant")
+    patterns, settings = table_list("label_pattern"), table_list("label_setting")
+    is_flat = near.count(near[0]) == len(near)
     pattern = 0 if is_flat else _pattern(near) * 5
     around = near + far
     asked: list[int] = []
-    for rank, label in enumerate((north, west, *near[2:]) if northwest == west else near):
+    for rank, label in enumerate((near[1], near[0], *near[2:]) if near[3] == near[0] else near):
         if label in asked:
             continue
         asked.append(label)
@@ -181,9 +192,10 @@ def _decode_cell(decoder: RangeDecoder, near: tuple[int, ...], far: tuple[int, .
         for index, other in enumerate(around):
             if other == label:
                 mask |= 1 << index
-        depth = min(rank, 4)
-        odds = masks[mask * 3 + min(rank, 2)] + patterns[pattern + depth] + settings[setting + is_flat + 2 * depth]
-        if decoder.decode(_probability(odds)):
+        depth, stage = min(rank, 4), min(rank, 2)
+        odds = masks[(mask & _NEAR_MASK) * 3 + stage] + patterns[(pattern + depth) * 4 + scale]
+        odds += distants[((mask >> context.NUM_NEAR) * 16 + (mask & 15)) * 3 + stage]
+        if decoder.decode(_probability(odds + settings[setting + is_flat + 2 * depth])):
             return label
     return None
 
