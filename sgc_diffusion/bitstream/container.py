@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sgc_diffusion.bitstream.errors import (
     BadMagicError,
     CorruptSectionError,
+    TrailingBytesError,
     TruncatedStreamError,
     UnsupportedVersionError,
 )
@@ -157,17 +158,20 @@ def read_layers(reader: Reader) -> Iterator[tuple[int, bytes]]:
     Raises:
         TruncatedStreamError: the file ends in the middle of one.
         CorruptSectionError: a checksum does not match, or the types do not ascend.
+        TrailingBytesError: what follows is no layer.
     """
     last = 0
     while reader.remaining:
         kind = reader.integer(1, "layer type")
+        if kind & ~CRITICAL == 0:
+            raise TrailingBytesError(f"{reader.remaining + 1} bytes follow the last layer and belong to none")
         expected_size = reader.varint("layer length")
         expected = reader.take(CHECKSUM_BYTES, "layer checksum")
         body = reader.take(expected_size, "layer")
         if checksum(bytes([kind]) + body) != expected:
             raise CorruptSectionError(f"The checksum of layer type {kind} does not match: the file was changed")
         if kind & ~CRITICAL <= last:
-            raise CorruptSectionError(f"Layer type {kind} follows type {last}; types must ascend and start at 1")
+            raise CorruptSectionError(f"Layer type {kind} follows type {last}; types must ascend")
         last = kind & ~CRITICAL
         yield kind, body
 
