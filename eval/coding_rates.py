@@ -2,9 +2,10 @@
 
     python eval/coding_rates.py --data DIR --output eval/results/coding_rates.json
 
-DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabelled) and `ade20k` (NAME.png of
-ADE20K ids, 0 unlabelled). A picture's centre square is taken at 512×512 and each cell of a grid takes the label that
-most of its pixels have. General codecs get the labels renumbered from 0 and are charged one byte for each label's name.
+DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabelled) and `ade20k`
+(NAME.png of ADE20K ids, 0 unlabelled). A picture's centre square is taken at 512×512 and each cell of a grid takes
+the label that most of its pixels have. General codecs get the labels renumbered from 0 and are charged one byte for
+each label's name.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def _best_ms(work: Callable[[], object]) -> float:
 def read_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield label map (512, 512) and color map (16, 16, 3) of every picture of a set."""
     for path in sorted(folder.glob("*.png")):
-        photo = Image.fromarray(centre_square(Image.open(path.with_suffix(".jpg")).convert("RGB"), Image.Resampling.BICUBIC))
+        photo = Image.open(path.with_suffix(".jpg")).convert("RGB")
+        photo = Image.fromarray(centre_square(photo, Image.Resampling.BICUBIC))
         color_map = np.asarray(photo.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX))
         yield centre_square(Image.open(path), Image.Resampling.NEAREST), color_map
 
