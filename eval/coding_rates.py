@@ -180,6 +180,26 @@ def mean(records: list) -> object:
     return round(float(np.nanmean(records)), 3)
 
 
+def markdown(result: dict) -> str:
+    """Return the result as tables."""
+    lines = [f"`{result['command']}` at commit {result['commit']}, {result['platform']}. Mean bytes a picture.", ""]
+    codecs = ["ours", "ideal", *LOSSLESS]
+    lines += ["| label maps | grid | " + " | ".join(codecs) + " | ours / better of webp and jxl |"]
+    lines += ["|---" * (len(codecs) + 3) + "|"]
+    for folder in SETS:
+        for grid, sizes in result[folder]["labels"].items():
+            ratio = sizes["ours"] / min(sizes["webp"], sizes["jxl"])
+            cells = [*(f"{sizes[codec]:.1f}" for codec in codecs), f"{ratio:.3f}"]
+            lines.append(f"| {folder} | {grid} | " + " | ".join(cells) + " |")
+    lines += ["", "| color map 16×16 | " + " | ".join(f"{folder} bytes | dB" for folder in SETS) + " |", "|---" * 7 + "|"]
+    for codec in result["sflckr"]["color"]:
+        entries = [result[folder]["color"][codec] for folder in SETS]
+        cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]
+        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+    whole = ", ".join(f"{name} {value:g}" for name, value in result["sflckr"]["file"].items())
+    return "\n".join([*lines, "", f"Whole file on sflckr, labels 32×32 and colors 16×16: {whole}.", ""])
+
+
 def main() -> None:
     """Read the arguments, measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,6 +222,7 @@ def main() -> None:
             entry["file"] = mean(files) | {"largest_file": max(one["file"] for one in files)}
         result[folder] = entry
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    arguments.output.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
     json.dump(result, sys.stdout, indent=1)
 
 

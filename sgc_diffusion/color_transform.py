@@ -9,6 +9,16 @@ one step for every coefficient spends the bits where they lower the squared erro
 
 A quality is an index into `STEPS`: the quantiser step in 1/8 of a grey level, growing by 2^(1/8) from one to the
 next; quality 0 is the finest.
+
+The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋ on each entry:
+
+    x = levels · STEPS[quality]                    (u, v, k)
+    x = r(Σ over k of x · B(3)[k, c], 12)          (u, v, c)
+    x = r(Σ over u of x · B(h)[u, i], 16)          (i, v, c)
+    x = r(Σ over v of x · B(w)[v, j], 16)          (i, j, c)
+    color = min(max(r(x, 7) + 128, 0), 255)
+
+B(n)[k, i] is √(1/n) for k = 0, else √(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer.
 """
 
 from __future__ import annotations

@@ -76,22 +76,22 @@ taxonomy, or 8.
 
 **Color stream.** Levels l(u, v, c) of frequencies u < rows, v < columns and channels c < 3. The scale of each is S =
 min(max((⌊(color_scale[min(u,15)][min(v,15)][c] + 2·⌊log2((rows·columns)²)⌋ − 32 − F − 8 − quality) / 2⌋ + 20), 0),
-48), F how many of `color_context.FALLOFF` max(u, v) reaches. First, for each channel, the last diagonal u + v that
-holds a level other than 0, or 0: for t = 0, 1, … up to rows + columns − 3, "is it beyond t?", z = color_last[3S + c],
-S at u = min(⌊(t + 1) / 2⌋, rows − 1), v = min(t − min(⌊t / 2⌋, rows − 1), columns − 1). Then diagonals t = 0, 1, …,
-in each u rising, then channels that reach it: "≠ 0?" (j = 0); if so its sign, 1 for negative; "> 1?" (j = 1); "> 2?"
-(j = 2); then n = |l| − 2 in Elias gamma: with x = ⌊log2 n⌋, for i = 0, 1, …: "x > i?", z = color_exponent[49·min(i,
-9) + S], then the lower bits of n from the top, the first with z = color_mantissa[min(x, 9)], others with p = 32768.
-|l| ≤ 32767. z = color_energy[j][3·(13S + e) + c] + color_shape[j][3·(16·(16·U + 4·L + D) + o) + c] +
-color_activity[j][3·(49A + S) + c] + color_ending[j][3·(13·min(T − t, 7) + e) + c], T the last diagonal of the
-channel; U, L, D = |l| at (u−1, v), (u, v−1), (u−1, v−1), at most 3; e counts which of 1 2 3 4 5 6 8 10 13 17 23 33
-are reached by 2(u−1, v) + 2(u, v−1) + (u−1, v−1) + (u−2, v) + (u, v−2), each |l| at most 15; o = 0, or the size of
-channel 0 at this frequency, at most 3, plus 4 times that of channel 1 for c = 2; A counts which of 6 8 10 13 15 18 21
-26 34 are reached by ⌊16(x + 48) / (y + 48)⌋, over the diagonals 1 … t − 1 and all channels, x the sum of 16·min(|l|,
-8), y of color_expected[S]. A sign: z = color_sign_place[0][3·(8·min(u, 7) + min(v, 7)) + c] +
-color_sign_other[0][3·(9k + w) + c] + color_sign_near[0][81k + 40 + 27·s(u−1, v) + 9·s(u−2, v) + 3·s(u, v−1) + s(u,
-v−2)], s the sign −1 0 1, k = 2 if u = 0, plus 1 if v = 0; w = 4, plus 3s of channel 0 if c > 0, plus s of channel 1
-if c = 2.
+48), F how many of 16 17 19 20 22 24 26 28 30 32 35 38 41 44 48 51 56 60 max(u, v) reaches. First, for each channel,
+the last diagonal u + v that holds a level other than 0, or 0: for t = 0, 1, … up to rows + columns − 3, "is it beyond
+t?", z = color_last[3S + c], S at u = min(⌊(t + 1) / 2⌋, rows − 1), v = min(t − min(⌊t / 2⌋, rows − 1), columns − 1).
+Then diagonals t = 0, 1, …, in each u rising, then channels that reach it: "≠ 0?" (j = 0); if so its sign, 1 for
+negative; "> 1?" (j = 1); "> 2?" (j = 2); then n = |l| − 2 in Elias gamma: with x = ⌊log2 n⌋, for i = 0, 1, …: "x >
+i?", z = color_exponent[49·min(i, 9) + S], then the lower bits of n from the top, the first with z =
+color_mantissa[min(x, 9)], others with p = 32768. |l| ≤ 32767. z = color_energy[j][3·(13S + e) + c] +
+color_shape[j][3·(16·(16·U + 4·L + D) + o) + c] + color_activity[j][3·(49A + S) + c] + color_ending[j][3·(13·min(T −
+t, 7) + e) + c], T the last diagonal of the channel; U, L, D = |l| at (u−1, v), (u, v−1), (u−1, v−1), at most 3; e
+counts which of 1 2 3 4 5 6 8 10 13 17 23 33 are reached by 2(u−1, v) + 2(u, v−1) + (u−1, v−1) + (u−2, v) + (u, v−2),
+each |l| at most 15; o = 0, or the size of channel 0 at this frequency, at most 3, plus 4 times that of channel 1 for
+c = 2; A counts which of 6 8 10 13 15 18 21 26 34 are reached by ⌊16(x + 48) / (y + 48)⌋, over the diagonals 1 … t − 1
+and all channels, x the sum of 16·min(|l|, 8), y of color_expected[S]. A sign: z = color_sign_place[0][3·(8·min(u, 7)
++ min(v, 7)) + c] + color_sign_other[0][3·(9k + w) + c] + color_sign_near[0][81k + 40 + 27·s(u−1, v) + 9·s(u−2, v) +
+3·s(u, v−1) + s(u, v−2)], s the sign −1 0 1, k = 2 if u = 0, plus 1 if v = 0; w = 4, plus 3s of channel 0 if c > 0,
+plus s of channel 1 if c = 2.
 
 **Rejects.** Wrong signature: BadMagicError. Version, set reserved flags, profile, scheduler, taxonomy or critical
 layer unknown: UnsupportedVersionError. An end inside a field or layer: TruncatedStreamError. A checksum or a MUST
