@@ -113,7 +113,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
 
         Args:
             pretrained_model_name_or_path: such as `landscape-256`, `./my-pipeline` or `owner/name`.
-            **kwargs: what diffusers' `from_pretrained` takes; `torch_dtype` is float32 unless given.
+            **kwargs: what diffusers' `from_pretrained` takes; `dtype` is float32 unless given.
 
         Raises:
             ValueError: a name that is neither embedded, nor a folder with a pipeline, nor a Hub id.
@@ -122,7 +122,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         name = str(pretrained_model_name_or_path)
         path = resolve_name(name)
         if "torch_dtype" not in kwargs and "dtype" not in kwargs:
-            kwargs["torch_dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
+            kwargs["dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
         pipeline = super().from_pretrained(path, **kwargs)
         if Path(path).is_dir():
             pipeline.weights_hash = hash_weights(Path(path))
