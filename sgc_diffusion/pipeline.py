@@ -178,21 +178,22 @@ class SemanticCompressionPipeline(PipelineSetup):
         return payloads if isinstance(image, (list, tuple)) else payloads[0]
 
     @overload
-    def compress(self, image: ImageInput) -> bytes: ...
+    def compress(self, image: ImageInput, *, preset: str | None = ...) -> bytes: ...
 
     @overload
-    def compress(self, image: Sequence[ImageInput]) -> list[bytes]: ...
+    def compress(self, image: Sequence[ImageInput], *, preset: str | None = ...) -> list[bytes]: ...
 
-    def compress(self, image: ImageInput | Sequence[ImageInput]) -> bytes | list[bytes]:
+    def compress(self, image: ImageInput | Sequence[ImageInput], *, preset: str | None = None) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, then `bitstream.encode`.
 
         Args:
             image: as for `analyze`.
+            preset: likewise.
 
         Returns:
             The content of one `.sgc` file, or a list for a list.
         """
-        payload = self.analyze(image)
+        payload = self.analyze(image, preset=preset)
         return [bitstream.encode(one) for one in payload] if isinstance(payload, list) else bitstream.encode(payload)
 
     # ---- decoder -----------------------------------------------------------------------------------------------------

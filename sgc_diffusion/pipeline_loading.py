@@ -31,7 +31,7 @@ def load_pipeline(cls: Any, name: str, segmenter: str | Path | nn.Module | None,
 
     hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
     if "torch_dtype" not in kwargs and "dtype" not in kwargs:
-        kwargs["torch_dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
+        kwargs["dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
     if "controlnet" in kwargs or name == DEFAULT_NAME:
         pipeline = load_base(name, **kwargs)
     else:

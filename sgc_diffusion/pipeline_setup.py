@@ -69,7 +69,7 @@ class PipelineSetup(DiffusionPipeline):
             segmenter: another one than the pipeline's own, or one for a pipeline that has none: a Hub id or folder of a
                 transformers model, a torchvision name such as `torchvision/deeplabv3_resnet101`, or a model.
             **kwargs: what diffusers' `from_pretrained` takes, such as `revision`, `local_files_only` or `variant`;
-                `torch_dtype` is float32 unless given. `controlnet`, a Hub id or folder, makes a pipeline of a Stable
+                `dtype` is float32 unless given. `controlnet`, a Hub id or folder, makes a pipeline of a Stable
                 Diffusion 1.x model and that ControlNet for segmentation maps.
 
         Returns:

@@ -50,6 +50,8 @@ def declare_operators(folder: Path) -> bool:
     """
     import torch
 
+    if _libraries:  # a look for torchvision without an import, and a second hook after it
+        return False
     if torch.version.cuda is not None or getattr(torch.version, "hip", None) is not None:
         return False
     compiled = sorted(folder.glob("_C*.so")) + sorted(folder.glob("_C*.pyd"))

@@ -8,6 +8,7 @@ for an inert placeholder, so that the file can be read to its end while no code 
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def _read_pickle(path: Path) -> Any:
         with torch.serialization.safe_globals([(InertObject, name) for name in unknown]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        found = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))  # torch's own advice is to execute the file
+        reason = found[1] if found else (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"`checkpoint` {path} cannot be read safely ({reason}); download it again, or re-save its `state_dict` "
             "alone as .safetensors where you trust the file"

@@ -244,8 +244,8 @@ def convert_checkpoint(
     if "scale_factor" in tensors:
         vae.register_to_config(scaling_factor=float(tensors["scale_factor"]))
     pipeline = SemanticCompressionPipeline(
-        vae.to(DTYPES[dtype]),
-        unet.to(DTYPES[dtype]),
+        nn.Module.to(vae, DTYPES[dtype]),  # diffusers' own `to` warns
+        nn.Module.to(unet, DTYPES[dtype]),
         scheduler,
         segmenter=None,
         taxonomy=label_set,
