@@ -92,7 +92,12 @@ def _choose_sizes(sizes: np.ndarray, quality: int) -> np.ndarray:
     for diagonal in range(height + width - 1):
         u = np.arange(max(0, diagonal - width + 1), min(diagonal, height - 1) + 1)
         v = diagonal - u
-        near = 2 * (chosen[u + 1, v + 2] + chosen[u + 2, v + 1]) + chosen[u + 1, v + 1] + chosen[u, v + 2] + chosen[u + 2, v]
+        near = (
+            2 * (chosen[u + 1, v + 2] + chosen[u + 2, v + 1])
+            + chosen[u + 1, v + 1]
+            + chosen[u, v + 2]
+            + chosen[u + 2, v]
+        )
         odds = _NEAR * np.log2(1 + near) + prior[u, v]
         bits = np.clip(-odds / math.log(2), -2, 8) + _SIZE_ONE_BITS
         threshold = np.clip(0.5 + _LAMBDA * bits / 2, 0.5, 0.98) if diagonal else 0.5

@@ -134,7 +134,10 @@ def _priors(news: dict[str, Counter]) -> dict[str, np.ndarray]:
     seen = np.array([news["coco"][index] for index in range(len(names))], dtype=float)
     coco = 0.75 * translated / translated.sum() + 0.15 * (seen + 0.1) / (seen + 0.1).sum() + 0.1 / len(names)
     priors = {"landscape-24": (group + 1) / (group + 1).sum(), "ade20k-150": ade, "coco-stuff-182": coco}
-    return {f"prior_{name}": np.maximum(np.round(prior * PRIOR_TOTAL), 1).astype(np.uint16) for name, prior in priors.items()}
+    return {
+        f"prior_{name}": np.maximum(np.round(prior * PRIOR_TOTAL), 1).astype(np.uint16)
+        for name, prior in priors.items()
+    }
 
 
 def _group_shares(counts: np.ndarray, groups: np.ndarray) -> np.ndarray:

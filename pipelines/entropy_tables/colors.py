@@ -50,8 +50,15 @@ def fit(batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarra
         _note_rest(size[size > 2] - 2, found.scale[size > 2], exponents, mantissas)
         _note_last(found.last, found.scale, lasts)
     fitted = [additive.fit(*additive.count(batch, list(_STEPS)), list(_STEPS), num_steps=80) for batch in sizes]
-    tables = {f"color_{name}": np.stack(parts) for name, parts in zip(("energy", "shape", "activity", "ending"), zip(*fitted, strict=True), strict=True)}
-    for name, table in zip(("place", "other", "near"), additive.fit(*additive.count(signs, list(_SIGNS)), list(_SIGNS), penalty=1.0), strict=True):
+    tables = {
+        f"color_{name}": np.stack(parts)
+        for name, parts in zip(("energy", "shape", "activity", "ending"), zip(*fitted, strict=True), strict=True)
+    }
+    for name, table in zip(
+        ("place", "other", "near"),
+        additive.fit(*additive.count(signs, list(_SIGNS)), list(_SIGNS), penalty=1.0),
+        strict=True,
+    ):
         tables[f"color_sign_{name}"] = table[None]
     for name, noted, num_entries in (
         ("exponent", exponents, context.EXPONENT_SIZE),

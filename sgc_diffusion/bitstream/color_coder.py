@@ -38,6 +38,13 @@ def encode_color(levels: np.ndarray, quality: int) -> bytes:
     """
     if levels.min() < -MAX_LEVEL:
         raise ValueError(f"`levels` must be from -{MAX_LEVEL} to {MAX_LEVEL}, got {levels.min()}")
+    encoder = RangeEncoder()
+    write_color(encoder, levels, quality)
+    return encoder.finish()
+
+
+def write_color(encoder: RangeEncoder, levels: np.ndarray, quality: int) -> None:
+    """Send the decisions of a color map to an encoder; arguments as for `encode_color`."""
     height, width = levels.shape[:2]
     found = context.contexts(levels[None], np.array([quality]))
     order = tuple(np.array(context.frequencies(height, width)).T)
@@ -45,8 +52,7 @@ def encode_color(levels: np.ndarray, quality: int) -> bytes:
     flat = levels[order][coded].tolist()
     size_odds = [_sum(_SIZES, found, order, coded, step) for step in range(3)]
     sign_odds = _sum(_SIGNS, found, order, coded, 0)
-    scale, near = found.scale[0][order][coded].tolist(), found.near[0][order][coded].tolist()
-    encoder = RangeEncoder()
+    scale = found.scale[0][order][coded].tolist()
     _encode_last(encoder, found.last[0].tolist(), height, width, quality)
     for index, level in enumerate(flat):
         encoder.encode(int(level != 0), size_odds[0][index])
@@ -58,7 +64,6 @@ def encode_color(levels: np.ndarray, quality: int) -> bytes:
                 encoder.encode(int(size > 2), size_odds[2][index])
                 if size > 2:
                     _encode_rest(encoder, size - 2, scale[index])
-    return encoder.finish()
 
 
 def _sum(names: tuple[str, ...], found: context.ColorContexts, order: tuple, coded: np.ndarray, step: int) -> list[int]:
@@ -190,13 +195,17 @@ class _State:
             awaited += self._expected[u][v]
             position = (u + 2) * self._stride + v + 2
             for channel in channels:
-                level = self._decode_level(position, channel, self._scale[u][v][channel], activity, endings[channel], (u, v))
+                level = self._decode_level(
+                    position, channel, self._scale[u][v][channel], activity, endings[channel], (u, v)
+                )
                 self._planes[channel][position] = level
                 actual += 16 * min(abs(level), 8)
         if diagonal:
             self._actual, self._awaited = self._actual + actual, self._awaited + awaited
 
-    def _decode_level(self, position: int, channel: int, scale: int, activity: int, ending: int, place: tuple[int, int]) -> int:
+    def _decode_level(
+        self, position: int, channel: int, scale: int, activity: int, ending: int, place: tuple[int, int]
+    ) -> int:
         plane, stride, decode = self._planes[channel], self._stride, self._decoder.decode
         up, left, corner = abs(plane[position - stride]), abs(plane[position - 1]), abs(plane[position - stride - 1])
         above, before = abs(plane[position - 2 * stride]), abs(plane[position - 2])

@@ -13,7 +13,7 @@ of four table entries, found by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,31 +25,30 @@ ACTIVITY_LIMITS = (6, 8, 10, 13, 15, 18, 21, 26, 34)
 ENERGY_SIZE, SHAPE_SIZE, ACTIVITY_SIZE, ENDING_SIZE = NUM_SCALES * 13 * 3, 64 * 16 * 3, 10 * NUM_SCALES * 3, 8 * 13 * 3
 SIGN_PLACE_SIZE, SIGN_OTHER_SIZE, SIGN_NEAR_SIZE = 8 * 8 * 3, 4 * 9 * 3, 4 * 81
 EXPONENT_SIZE, MANTISSA_SIZE, LAST_SIZE = 10 * NUM_SCALES, 10, NUM_SCALES * 3
-FALLOFF = (16, 17, 19, 20, 22, 24, 26, 28, 30, 32, 35, 38, 41, 44, 48, 51, 56, 60)  # coefficients shrink with the frequency to the power 1.1
+FALLOFF = (16, 17, 19, 20, 22, 24, 26, 28, 30, 32, 35, 38, 41, 44, 48, 51, 56, 60)  # limits of frequency
 TABLE_SIDE = 16  # frequencies the scale table knows; beyond, `_falloff` goes on from its edge
-_EXPECTED_LIMIT = 128
 
 
-@cache
+@lru_cache(maxsize=32)
 def frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """Return (u, v) of every frequency in coding order."""
     return tuple(sorted(((u, v) for u in range(height) for v in range(width)), key=lambda uv: (uv[0] + uv[1], uv[0])))
 
 
-@cache
+@lru_cache(maxsize=32)
 def scales(height: int, width: int, quality: int) -> np.ndarray:
     """Return (h, w, 3) int32, 0 … 48: how many quarter octaves the expected size is above 2⁻⁵ steps."""
     rows, columns = np.arange(height), np.arange(width)
     inner = load_tables()["color_scale"][np.minimum(rows, TABLE_SIDE - 1)][:, np.minimum(columns, TABLE_SIDE - 1)]
     highest = np.maximum(rows[:, None], columns)
     falloff = np.array([_falloff(int(k)) for k in range(max(height, width))])[highest]
-    area = 4 * ((height * width) ** 2).bit_length() - 4 * 17  # in 1/8 octave: coefficients grow with √(h·w) / 16
+    area = 2 * ((height * width) ** 2).bit_length() - 2 * 17  # in 1/8 octave: coefficients grow with √(h·w) / 16
     eighths = inner.astype(np.int32) + (area - falloff)[..., None] - 8 - quality
     return np.clip(eighths // 2 + 20, 0, NUM_SCALES - 1)
 
 
 def _falloff(frequency: int) -> int:
-    """Eighths of an octave by which coefficients are smaller than at frequency 15."""
+    """Eighths of an octave by which coefficients are smaller than at frequency 15, falling with its power 1.1."""
     return sum(frequency >= limit for limit in FALLOFF)
 
 
@@ -98,7 +97,9 @@ def contexts(levels: np.ndarray, quality: np.ndarray) -> ColorContexts:
     other_signs[..., 1:] += 3 * signs[..., :1]
     other_signs[..., 2] += signs[..., 1]
     edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
-    near_signs = 40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    near_signs = (
+        40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    )
     last = np.where(sizes > 0, diagonal[..., None], 0).max(axis=(1, 2))
     place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
     return ColorContexts(

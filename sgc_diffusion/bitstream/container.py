@@ -1,6 +1,6 @@
 """Header, recipe and layers ↔ bytes. The normative text is in `sgc_diffusion.bitstream`.
 
-    prefix │ size │ recipe │ CRC-16 │ labels │ color │ other layers …
+prefix │ size │ recipe │ CRC-16 │ labels │ color │ other layers …
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sgc_diffusion.bitstream.errors import (
     BadMagicError,
     CorruptSectionError,
+    TrailingBytesError,
     TruncatedStreamError,
     UnsupportedVersionError,
 )
@@ -21,6 +22,7 @@ MAGIC = b"SGC"
 FORMAT_VERSION = 1
 ENCRYPTED, OVERRIDES = 0x10, 0x20  # flags beside the version
 _VERSION_MASK, _RESERVED_FLAGS = 0x0F, 0xC0
+CHECKSUM_BYTES = 2
 CRITICAL = 0x80  # bit of a layer type: a reader that does not know the layer must not go on
 # What a recipe field is where the file does not say; part of the file format, the same for every profile so far.
 _DEFAULTS = {"scheduler": 0, "num_inference_steps": 20, "strength": 70, "guidance_scale": 20, "seed": 0}
@@ -58,7 +60,9 @@ class Reader:
     def take(self, size_bytes: int, what: str) -> bytes:
         """Return the next bytes; raises TruncatedStreamError if there are fewer."""
         if size_bytes > self.remaining:
-            raise TruncatedStreamError(f"The file ends in its {what}: {size_bytes} bytes expected, {self.remaining} left")
+            raise TruncatedStreamError(
+                f"The file ends in its {what}: {size_bytes} bytes expected, {self.remaining} left"
+            )
         start, self.position = self.position, self.position + size_bytes
         return self.data[start : self.position]
 
@@ -84,7 +88,9 @@ class Reader:
         first, differs = value >> 1, value & 1
         second = self.varint(what) if differs else first
         if not (1 <= first <= limit and 1 <= second <= limit) or (differs and first == second):
-            raise CorruptSectionError(f"The {what} {first} x {second} is not one that an encoder writes (limit {limit})")
+            raise CorruptSectionError(
+                f"The {what} {first} x {second} is not one that an encoder writes (limit {limit})"
+            )
         return first, second
 
 
@@ -138,7 +144,7 @@ def read_header(reader: Reader) -> Header:
 
 def checksum(data: bytes) -> bytes:
     """Return the CRC-16/CCITT-FALSE of the bytes, little-endian."""
-    return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+    return binascii.crc_hqx(data, 0xFFFF).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def write_layer(kind: int, body: bytes) -> bytes:
@@ -152,17 +158,20 @@ def read_layers(reader: Reader) -> Iterator[tuple[int, bytes]]:
     Raises:
         TruncatedStreamError: the file ends in the middle of one.
         CorruptSectionError: a checksum does not match, or the types do not ascend.
+        TrailingBytesError: what follows is no layer.
     """
     last = 0
     while reader.remaining:
         kind = reader.integer(1, "layer type")
+        if kind & ~CRITICAL == 0:
+            raise TrailingBytesError(f"{reader.remaining + 1} bytes follow the last layer and belong to none")
         expected_size = reader.varint("layer length")
-        expected = reader.take(2, "layer checksum")
+        expected = reader.take(CHECKSUM_BYTES, "layer checksum")
         body = reader.take(expected_size, "layer")
         if checksum(bytes([kind]) + body) != expected:
             raise CorruptSectionError(f"The checksum of layer type {kind} does not match: the file was changed")
         if kind & ~CRITICAL <= last:
-            raise CorruptSectionError(f"Layer type {kind} follows type {last}; types must ascend and start at 1")
+            raise CorruptSectionError(f"Layer type {kind} follows type {last}; types must ascend")
         last = kind & ~CRITICAL
         yield kind, body
 
@@ -218,4 +227,6 @@ def _name(numbers: dict[str, int], number: int, what: str) -> str:
     for name, known in numbers.items():
         if known == number:
             return name
-    raise UnsupportedVersionError(f"The file names {what} number {number}, unknown to this version; update sgc_diffusion")
+    raise UnsupportedVersionError(
+        f"The file names {what} number {number}, unknown to this version; update sgc_diffusion"
+    )

@@ -1,13 +1,19 @@
 """Contexts of the label coder: what is known about a cell before it is coded.
 
-    . . . NNN . . .
-    . NNWW NNW NN NNE NNEE .          the 15 causal neighbors of the cell X
-    . NWW  NW  N  NE  NEE  NEEE
-    WWW WW W   X
+      .    .    .    .  NNNN  .    .    .    .     .    .      the 25 causal neighbors of the cell X: the first 15 of
+      .    .    d    d  NNN   d    d    .    .     .    .      `OFFSETS` are near, the other ten, d, are distant
+      .    d  NNWW NNW  NN   NNE NNEE   d    .     .    .
+      .    .   NWW  NW  N    NE  NEE  NEEE   d     d    .
+    WWWW  WWW  WW   W   X
 
 A cell is asked in turn whether it has the label of each of at most seven neighbors, its candidates. The probability of
-each answer comes from the sum of three table entries (see `tables`), found by `mask`, `pattern` and `setting`:
-which neighbors hold the candidate; which of the nearest six are equal among themselves; and where and how rough it is here.
+each answer comes from the sum of four table entries (see `tables`), found by
+
+    mask      which near neighbors hold the candidate
+    distant   which distant ones do
+    pattern   which of the nearest six are equal among themselves, and the size of the grid
+    setting   where in the picture the row is, how rough the map was so far, and the size of the grid
+
 Nothing in them depends on what the classes are, so one table serves every taxonomy.
 """
 
@@ -20,12 +26,15 @@ import numpy as np
 OFFSETS = (
     (0, -1), (-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0), (-1, 2), (-2, 1),
     (-2, -1), (-1, -2), (-2, 2), (-2, -2), (0, -3), (-3, 0), (-1, 3),
-)  # fmt: skip  # W N NE NW WW NN NEE NNE NNW NWW NNEE NNWW WWW NNN NEEE
-PAD = 3  # the longest offset
+    (-1, 4), (-1, 5), (-2, 3), (-2, -3), (-3, 1), (-3, -1), (-3, 2), (-3, -2), (0, -4), (-4, 0),
+)  # fmt: skip  # W N NE NW WW NN NEE NNE NNW NWW NNEE NNWW WWW NNN NEEE, then the distant ones
+NUM_NEAR = 15
+PAD = 5  # the longest offset
 NUM_CANDIDATES = 7
 ROUGHNESS_LIMITS = (2, 3, 4, 5, 7, 9)
 MASK_SIZE = 3 << 15
-PATTERN_SIZE = 5 * 720
+PATTERN_SIZE = 4 * 5 * 720
+DISTANT_SIZE = 3 * 16 << 10
 SETTING_SIZE = 2 * 5 * 7 * 4 * 7
 
 
@@ -55,7 +64,7 @@ def neighbors(maps: np.ndarray) -> np.ndarray:
         maps: (B, h, w) uint8 label maps.
 
     Returns:
-        (15, B, h, w) uint8 in the order of `OFFSETS`.
+        (25, B, h, w) uint8 in the order of `OFFSETS`.
     """
     height, width = maps.shape[1:]
     first = maps[:, :1, :1]
@@ -110,17 +119,18 @@ def settings(maps: np.ndarray, near: np.ndarray) -> np.ndarray:
     return rows[:, :, None].astype(np.int32) + (near[1:7] == near[0]).all(axis=0)
 
 
-def questions(maps: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+def questions(maps: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
     """Yield, for each rank of candidate, what is asked and its contexts; the first cell of a map is not asked.
 
     Args:
         maps: (B, h, w) uint8 label maps.
 
     Yields:
-        is_asked (B, h, w) bool, and for the n cells that are: answer (n,) bool, mask, pattern, setting (n,) int32.
+        is_asked (B, h, w) bool; for the n cells that are, answer (n,) bool, and for each table its indices (n,) int32.
     """
     near = neighbors(maps)
     pattern, setting = patterns(near), settings(maps, near)
+    scale = grid_scale(*maps.shape[1:])
     is_open = np.ones(maps.shape, dtype=bool)
     is_open[:, 0, 0] = False
     ruled_out: list[np.ndarray] = []
@@ -132,8 +142,13 @@ def questions(maps: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.nda
         mask = np.zeros(len(label), dtype=np.int32)
         for index in range(len(OFFSETS)):
             mask |= (near[index][is_asked] == label).astype(np.int32) << index
-        answer = maps[is_asked] == label
-        depth = min(rank, 4)
-        yield is_asked, answer, mask * 3 + min(rank, 2), pattern[is_asked] * 5 + depth, setting[is_asked] + 2 * depth
+        depth, stage = min(rank, 4), min(rank, 2)
+        contexts = {
+            "mask": (mask & (1 << NUM_NEAR) - 1) * 3 + stage,
+            "distant": ((mask >> NUM_NEAR) * 16 + (mask & 15)) * 3 + stage,
+            "pattern": (pattern[is_asked] * 5 + depth) * 4 + scale,
+            "setting": setting[is_asked] + 2 * depth,
+        }
+        yield is_asked, maps[is_asked] == label, contexts
         is_open &= maps != candidate
         ruled_out.append(candidate)

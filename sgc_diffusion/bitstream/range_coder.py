@@ -117,6 +117,23 @@ class RangeDecoder:
             self._fill()
         return bit
 
+    def decode_run(self, probability: int, limit: int) -> int:
+        """Return how many of the next decisions, at most `limit` of one probability, are 1; the first 0 is taken as well."""
+        code, span = self._code, self._span
+        for count in range(limit):
+            bound = (span >> PROBABILITY_BITS) * probability
+            if code >= bound:
+                self._code, self._span = code - bound, span - bound
+                self._fill()
+                return count
+            span = bound
+            if span < _TOP:
+                self._code, self._span = code, span
+                self._fill()
+                code, span = self._code, self._span
+        self._code, self._span = code, span
+        return limit
+
     def _fill(self) -> None:
         while self._span < _TOP:
             position = self._position
@@ -150,7 +167,11 @@ class RangeDecoder:
         start = max(self._position - 4, 0)
         window = int.from_bytes((self._data[start : self._position] + b"\0\0\0\0")[:4], "big")
         low = (window - self._code) & _MASK
-        if len(self._data) > self._position or self._data.endswith(b"\0") or _final_value(low, self._span) & _MASK != window:
+        if (
+            len(self._data) > self._position
+            or self._data.endswith(b"\0")
+            or _final_value(low, self._span) & _MASK != window
+        ):
             raise CorruptSectionError("The entropy-coded stream does not end where its last symbol does")
 
 

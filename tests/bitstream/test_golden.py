@@ -1,0 +1,57 @@
+"""Files of this format version decode for ever, and payloads give the same bytes for ever."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion.bitstream.container import FORMAT_VERSION
+
+FOLDER = Path(__file__).parents[1] / "golden"
+_spec = importlib.util.spec_from_file_location("golden_generate", FOLDER / "generate.py")
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
+PAYLOADS = generate.payloads()
+
+TABLES_SHA256 = {1: "3cf87cefe0fe7ca072b1e3731e8dd176cc6635c8e0fe0aaa0962c12ea99ec722"}  # format version → tables; a changed table needs a new version
+COLOR_MAPS_SHA256 = {1: "996473133233bd1cf8f19aa89a22aca82c98b3926e91ad3d995761c6d07af954"}
+
+
+def test_tables_belong_to_the_format_version():
+    digest = generate.tables_digest()
+    assert digest == TABLES_SHA256[FORMAT_VERSION]
+    assert digest[:16] in bitstream.__doc__
+
+
+def test_color_maps_belong_to_the_format_version():
+    assert generate.color_maps_digest() == COLOR_MAPS_SHA256[FORMAT_VERSION]
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_golden_file_decodes_to_its_payload(name):
+    assert bitstream.decode((FOLDER / f"{name}.sgc").read_bytes()) == PAYLOADS[name]
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_payload_encodes_to_its_golden_file(name):
+    assert bitstream.encode(PAYLOADS[name]) == (FOLDER / f"{name}.sgc").read_bytes()
+
+
+def test_sealed_golden_file_decodes():
+    data = (FOLDER / "sealed.sgc").read_bytes()
+    assert bitstream.decode(data, key=generate.KEY) == PAYLOADS["tiny"]
+
+
+def test_every_golden_file_is_tested():
+    assert {path.stem for path in FOLDER.glob("*.sgc")} == {*PAYLOADS, "sealed"}
+
+
+def test_the_example_of_the_format_text_is_the_tiny_file():
+    assert generate.hexdump((FOLDER / "tiny.sgc").read_bytes()) in bitstream.__doc__
+
+
+def test_steps_grow_by_an_eighth_of_an_octave():
+    expected = np.round(16 * 2 ** (np.arange(64) / 8)).astype(int).tolist()
+    assert list(color_transform.STEPS) == expected

@@ -1,0 +1,119 @@
+"""The payloads behind the golden files, made of integers only; run this file to write the files anew.
+
+    python tests/golden/generate.py
+
+Only a new format version may change a golden file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream.tables import load_tables
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+
+FOLDER = Path(__file__).parent
+KEY = bytes(range(32))
+
+
+class Integers:
+    """A linear congruential generator: the same numbers with every version of every library."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def below(self, limit: int) -> int:
+        """Return the next integer from 0 to limit − 1."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self._state >> 33) % limit
+
+
+def label_map(seed: int, rows: int, columns: int, num_regions: int, num_classes: int) -> np.ndarray:
+    """Return (rows, columns) uint8: each cell has the class of the nearest of some random points."""
+    integers = Integers(seed)
+    points = [(integers.below(rows), integers.below(columns), integers.below(num_classes)) for _ in range(num_regions)]
+    row, column = np.mgrid[:rows, :columns]
+    distances = np.stack([(row - y) ** 2 * 3 + (column - x) ** 2 for y, x, _ in points])
+    return np.array([label for _, _, label in points], dtype=np.uint8)[distances.argmin(axis=0)]
+
+
+def levels(seed: int, rows: int, columns: int, strength: int) -> np.ndarray:
+    """Return (rows, columns, 3) int16 levels that fall off with frequency."""
+    integers = Integers(seed)
+    result = np.zeros((rows, columns, 3), dtype=np.int16)
+    for u in range(rows):
+        for v in range(columns):
+            for channel in range(3):
+                limit = strength // ((1 + u + v) * (1 + 2 * channel))
+                result[u, v, channel] = integers.below(2 * limit + 1) - limit
+    return result
+
+
+def payloads() -> dict[str, SemanticPayload]:
+    """Return file name → payload."""
+
+    def make(
+        taxonomy: str, grid: tuple[int, int, int, int], color: tuple[int, int, int, int], size: tuple[int, int], **recipe: object
+    ) -> SemanticPayload:
+        rows, columns, num_regions, seed = grid
+        labels = LabelLayer(np.zeros((1, 1), np.uint8), taxonomy)
+        labels = LabelLayer(label_map(seed, rows, columns, num_regions, labels.taxonomy.num_classes), taxonomy)
+        color_layer = ColorLayer(levels(seed + 1, *color[:3]), color[3])
+        return SemanticPayload(*size, labels, color_layer, DecoderRecipe(**recipe))  # type: ignore[arg-type]
+
+    return {
+        "tiny": make("landscape-24", (4, 4, 3, 1), (4, 4, 6, 32), (64, 48)),
+        "one-cell": make("voc-21", (1, 1, 1, 2), (1, 1, 9, 0), (1, 1)),
+        "coco-32": make("coco-stuff-182", (32, 32, 12, 3), (16, 16, 40, 32), (512, 512), weights_hash=4660),
+        "ade-64": make("ade20k-150", (64, 64, 30, 4), (16, 16, 90, 24), (1024, 683), weights_hash=65535),
+        "cityscapes-wide": make("cityscapes-19", (24, 96, 40, 5), (9, 31, 60, 28), (4096, 1024)),
+        "landscape-8-row": make("landscape-8", (1, 200, 25, 6), (1, 64, 30, 40), (2000, 10)),
+        "landscape-column": make("landscape-24", (300, 2, 30, 7), (64, 2, 500, 10), (7, 2100)),
+        "coco-128": make("coco-stuff-182", (128, 128, 60, 8), (32, 32, 200, 20), (2048, 2048)),
+        "fine-color": make("landscape-24", (8, 8, 4, 9), (64, 64, 3000, 8), (256, 256)),
+        "extreme-levels": make("landscape-24", (2, 2, 2, 10), (3, 3, 32767, 63), (256, 256)),
+        "recipe": make(
+            "landscape-24",
+            (16, 16, 9, 11),
+            (16, 16, 30, 34),
+            (2**20, 2**20 - 1),
+            profile="custom",
+            scheduler="unipc",
+            num_inference_steps=1000,
+            strength=0.29,
+            guidance_scale=25.5,
+            seed=65535,
+        ),
+    }
+
+
+def main() -> None:
+    """Write every golden file, and print what `test_golden.py` and the format text quote."""
+    for name, payload in payloads().items():
+        (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
+    (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
+    print("tables", tables_digest(), "\ncolor maps", color_maps_digest(), "\n" + hexdump((FOLDER / "tiny.sgc").read_bytes()))
+
+
+def tables_digest() -> str:
+    """Return the SHA-256 of every table in order of name."""
+    tables = load_tables()
+    return hashlib.sha256(b"".join(tables[name].tobytes() for name in sorted(tables))).hexdigest()
+
+
+def color_maps_digest() -> str:
+    """Return the SHA-256 of what the golden files' colors decode to."""
+    return hashlib.sha256(b"".join(payload.color_map.tobytes() for payload in payloads().values())).hexdigest()
+
+
+def hexdump(data: bytes) -> str:
+    """Return lines of 16 bytes, indented by four."""
+    return "\n".join("    " + data[start : start + 16].hex(" ") for start in range(0, len(data), 16))
+
+
+if __name__ == "__main__":
+    main()
