@@ -279,7 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (FileError, ValueError, OSError) as error:  # before the first file: the pipeline, or the inputs
+    except (FileError, ValueError, OSError, ImportError) as error:  # before the first file: the pipeline, or the inputs
         print(f"sgc: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

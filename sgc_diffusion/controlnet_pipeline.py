@@ -90,8 +90,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         """Raise ValueError where UNet, ControlNet and text encoder are of different models."""
         if self.unet.config.in_channels != latent_channels(self.vae):
             raise ValueError(
-                f"`unet` takes {self.unet.config.in_channels} channels, but `vae` has {latent_channels(self.vae)}; give "
-                "a plain Stable Diffusion 1.x model, not one for inpainting"
+                f"`unet` takes {self.unet.config.in_channels} channels, but `vae` has {latent_channels(self.vae)}; "
+                "give a plain Stable Diffusion 1.x model, not one for inpainting"
             )
         widths = {
             "unet": self.unet.config.cross_attention_dim,
@@ -100,8 +100,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         }
         if len(set(widths.values())) > 1:
             raise ValueError(
-                f"`controlnet`, `unet` and `text_encoder` have prompt embeddings of widths {widths}, which must be equal; "
-                "give a ControlNet that was trained for this base model"
+                f"`controlnet`, `unet` and `text_encoder` have prompt embeddings of widths {widths}, which must be "
+                "equal; give a ControlNet that was trained for this base model"
             )
 
     def _predictor(

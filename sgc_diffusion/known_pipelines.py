@@ -37,7 +37,7 @@ def _converted(name: str, archive: str, config: str) -> KnownPipeline:
 
 
 KNOWN_PIPELINES = (
-    KnownPipeline("landscape-256", (), 40, "Apache-2.0", ("pip install --force-reinstall sgc-diffusion",)),
+    KnownPipeline("landscape-256", (), 40, "research use, see its model card", ("pip install --force-reinstall .",)),
     _converted("semantic-synthesis-512", "semantic_synthesis", "semantic_synthesis512"),
     _converted("semantic-synthesis-256", "semantic_synthesis256", "semantic_synthesis256"),
     KnownPipeline(

@@ -13,42 +13,37 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 from huggingface_hub import errors as hub_errors
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 
 from sgc_diffusion.analysis.segmenters import load_image_processor, load_segmenter
 from sgc_diffusion.embedded import hash_weights, resolve_name
 
-HUB_ARGUMENTS = ("revision", "cache_dir", "token", "local_files_only", "force_download", "proxies")
+HUB_ARGUMENTS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
+PROCESSOR_FILES = ["segmenter/*.json", "segmenter/*.txt"]
 STABLE_DIFFUSION = {"StableDiffusionPipeline", "StableDiffusionControlNetPipeline", "StableDiffusionImg2ImgPipeline"}
 WEIGHTS_SUFFIXES = (".safetensors", ".bin")
 
 
 def load_pipeline(cls: Any, name: str, segmenter: str | Path | nn.Module | None, kwargs: dict[str, Any]) -> Any:
     """Load a pipeline; see `SemanticCompressionPipeline.from_pretrained`."""
-    from sgc_diffusion.controlnet_pipeline import DEFAULT_NAME, ControlNetCompressionPipeline, load_base
+    from sgc_diffusion.controlnet_pipeline import DEFAULT_NAME, DEFAULT_SEGMENTER, load_base
 
     hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
     if "torch_dtype" not in kwargs and "dtype" not in kwargs:
         kwargs["dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
     if "controlnet" in kwargs or name == DEFAULT_NAME:
-        pipeline = load_base(name, **kwargs)
+        with readable_hub_errors(name):
+            pipeline = load_base(name, **kwargs)
+        segmenter = DEFAULT_SEGMENTER if name == DEFAULT_NAME and segmenter is None else segmenter
+        hub.pop("revision", None)  # the base's
     else:
-        folder = _find_folder(name, kwargs, hub)
-        family = check_folder(
-            folder, name, overridden=set(kwargs) | ({"segmenter"} if segmenter is not None else set())
+        given = {key for key in kwargs if key not in HUB_ARGUMENTS} | (
+            {"segmenter"} if segmenter is not None else set()
         )
-        chosen = ControlNetCompressionPipeline if family == ControlNetCompressionPipeline.__name__ else cls
-        if segmenter is not None:
-            kwargs["segmenter"] = None
-        try:
-            pipeline = DiffusionPipeline.from_pretrained.__func__(chosen, str(folder), **kwargs)  # type: ignore[attr-defined]
-        except SafetensorError as error:
-            raise ValueError(f"{name}: a weights file is damaged ({error}); download or convert it again") from error
-        pipeline.weights_hash = hash_weights(folder)
-        if pipeline.segmenter is not None:
-            pipeline._image_processor = load_image_processor(folder / "segmenter")
+        pipeline = _load_saved(cls, name, given, kwargs | ({} if segmenter is None else {"segmenter": None}), hub)
+        hub = {key: value for key, value in hub.items() if key != "revision"}  # the pipeline's, not the segmenter's
     if isinstance(segmenter, nn.Module):
         pipeline.use_segmenter(segmenter)
     elif segmenter is not None:
@@ -58,17 +53,30 @@ def load_pipeline(cls: Any, name: str, segmenter: str | Path | nn.Module | None,
     return pipeline
 
 
-def _find_folder(name: str, kwargs: dict[str, Any], hub: dict[str, Any]) -> Path:
+def _load_saved(cls: Any, name: str, given: set[str], kwargs: dict[str, Any], hub: dict[str, Any]) -> Any:
+    """Load what `save_pretrained` wrote, from a folder or the Hub."""
     path = resolve_name(name)
     if Path(path).is_dir():
-        return Path(path)
-    with readable_hub_errors(path):
-        hf_hub_download(path, "model_index.json", **hub)
-        variant = {key: kwargs[key] for key in ("variant", "use_safetensors") if key in kwargs}
-        return Path(DiffusionPipeline.download(path, **hub, **variant))
+        folder = Path(path)
+        family = _class_of(cls, folder / "model_index.json", name)
+    else:
+        with readable_hub_errors(path):
+            family = _class_of(cls, Path(hf_hub_download(path, "model_index.json", **hub)), name)
+            variant = {key: kwargs[key] for key in ("variant", "use_safetensors") if key in kwargs}
+            folder = Path(family.download(path, **hub, **variant))
+            snapshot_download(path, allow_patterns=PROCESSOR_FILES, **hub)  # diffusers leaves these out
+    check_parts(folder, name, given)
+    try:
+        pipeline = DiffusionPipeline.from_pretrained.__func__(family, str(folder), **kwargs)  # type: ignore[attr-defined]
+    except SafetensorError as error:
+        raise ValueError(f"{name}: a weights file is damaged ({error}); download or convert it again") from error
+    pipeline.weights_hash = hash_weights(folder)
+    if pipeline.segmenter is not None:
+        pipeline._image_processor = load_image_processor(folder / "segmenter")
+    return pipeline
 
 
-class readable_hub_errors:  # noqa: N801 - used as a statement
+class readable_hub_errors:  # used as a statement
     """Turn the errors of the Hub's client into one line that says what to do."""
 
     def __init__(self, name: str) -> None:
@@ -93,34 +101,44 @@ class readable_hub_errors:  # noqa: N801 - used as a statement
                 raise OSError(f"{self.name} {text}") from error
 
 
-def check_folder(folder: Path, name: str, overridden: set[str]) -> str:
-    """Check that a folder holds a pipeline of this package with all its parts.
+def _class_of(cls: Any, index_path: Path, name: str) -> Any:
+    """Return the class that draws the pipeline of a model_index.json.
+
+    Raises:
+        ValueError: a file that cannot be read, or another pipeline's.
+    """
+    from sgc_diffusion.controlnet_pipeline import ControlNetCompressionPipeline
+
+    try:
+        family = json.loads(index_path.read_text("utf-8"))["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{name}: model_index.json cannot be read ({error}); save the pipeline again") from error
+    if family == ControlNetCompressionPipeline.__name__:
+        return ControlNetCompressionPipeline
+    if family == "SemanticCompressionPipeline":
+        return cls
+    if family in STABLE_DIFFUSION:
+        raise ValueError(
+            f"{name} is a {family}, which is not made for label maps alone; give a ControlNet for segmentation maps "
+            'too: from_pretrained(..., controlnet="lllyasviel/control_v11p_sd15_seg")'
+        )
+    raise ValueError(f"{name} holds a {family}, not a pipeline of sgc_diffusion; load it with diffusers")
+
+
+def check_parts(folder: Path, name: str, given: set[str]) -> None:
+    """Check that a pipeline's folder has all its parts.
 
     Args:
         folder: to look at.
         name: what the user called it, for messages.
-        overridden: components that the caller gives himself.
-
-    Returns:
-        The class that its model_index.json names.
+        given: components that the caller gives himself.
 
     Raises:
-        ValueError: another pipeline, or a missing part.
+        ValueError: a part is missing.
     """
-    try:
-        index = json.loads((folder / "model_index.json").read_text("utf-8"))
-        family = index["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{name}: model_index.json cannot be read ({error}); save the pipeline again") from error
-    if family in STABLE_DIFFUSION:
-        raise ValueError(
-            f"{name} is a {family}, which is not made for label maps alone; give a ControlNet for segmentation maps too: "
-            'from_pretrained(..., controlnet="lllyasviel/control_v11p_sd15_seg")'
-        )
-    if family not in ("SemanticCompressionPipeline", "ControlNetCompressionPipeline"):
-        raise ValueError(f"{name} holds a {family}, not a pipeline of sgc_diffusion; load it with diffusers")
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
     for part, value in index.items():
-        if part.startswith("_") or not isinstance(value, list) or value[0] is None or part in overridden:
+        if part.startswith("_") or not isinstance(value, list) or value[0] is None or part in given:
             continue
         missing = _missing_file(folder / part)
         if missing:
@@ -128,7 +146,6 @@ def check_folder(folder: Path, name: str, overridden: set[str]) -> str:
                 f"{name}: the component `{part}` ({value[1]}) is incomplete: {missing}; download or save the pipeline "
                 "again" + (', or give another with segmenter="owner/name"' if part == "segmenter" else "")
             )
-    return family
 
 
 def _missing_file(part: Path) -> str | None:

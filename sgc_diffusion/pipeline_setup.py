@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from diffusers import DiffusionPipeline
 from torch import nn
-from typing_extensions import Self
 
 from sgc_diffusion.analysis.segmenters import segmenter_table
 from sgc_diffusion.payload import PROFILES

@@ -9,7 +9,14 @@ from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy, taxonomy
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_taxonomy_is_complete(name):
     label_set = load_taxonomy(name)
-    expected = {"coco-stuff-182": 182, "ade20k-150": 150, "cityscapes-19": 19, "voc-21": 21, "coco-stuff-171": 171, "mapillary-65": 65}
+    expected = {
+        "coco-stuff-182": 182,
+        "ade20k-150": 150,
+        "cityscapes-19": 19,
+        "voc-21": 21,
+        "coco-stuff-171": 171,
+        "mapillary-65": 65,
+    }
     assert label_set.num_classes == expected.get(name, label_set.num_classes)
     assert len(set(label_set.names)) >= label_set.num_classes - 1  # ADE20K has two screens
     assert label_set.palette.shape == (label_set.num_classes, 3)

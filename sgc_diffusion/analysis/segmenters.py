@@ -18,7 +18,6 @@ from torch import nn
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
 
 UNIVERSAL_TYPES = {"mask2former", "maskformer", "oneformer", "eomt", "eomt_dinov3"}  # AutoModelForUniversalSegmentation
-TORCHVISION_NAMES = ("deeplabv3_resnet50", "deeplabv3_resnet101")
 MIN_NAMES_IN_PLACE = 0.6  # of the names of a set that must stand at their own id for the rest to be taken on trust
 GENERIC_NAME = re.compile(r"(LABEL_)?\d+")  # what transformers calls labels that nobody named
 MAX_NAMES_SHOWN = 5
@@ -59,8 +58,8 @@ def load_segmenter(name: str, **kwargs: Any) -> tuple[nn.Module, Any]:
     auto_class = AutoModelForUniversalSegmentation if is_universal else AutoModelForSemanticSegmentation
     if type(config) not in auto_class._model_mapping:
         raise ValueError(
-            f"`segmenter` {name} is a {config.model_type} model, which does not segment; give a Mask2Former, OneFormer, "
-            "MaskFormer, SegFormer, UperNet, BEiT or DPT model"
+            f"`segmenter` {name} is a {config.model_type} model, which does not segment; give a Mask2Former, "
+            "OneFormer, MaskFormer, SegFormer, UperNet, BEiT or DPT model"
         )
     model = auto_class.from_pretrained(name, **kwargs)
     loader = AutoProcessor if config.model_type == "oneformer" else AutoImageProcessor

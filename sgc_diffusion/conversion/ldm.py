@@ -179,8 +179,8 @@ def choose_config(checkpoint: Path, config: str | Path | None) -> tuple[LdmConfi
         named = [name for name in PUBLISHED if name in str(checkpoint.absolute())]
         if len(named) != 1:
             raise ValueError(
-                f"`config` must be given, because the path {checkpoint} does not say which model it is: the config.yaml "
-                f"that was published with the checkpoint, or one of {', '.join(PUBLISHED)}"
+                f"`config` must be given, because the path {checkpoint} does not say which model it is: the "
+                f"config.yaml that was published with the checkpoint, or one of {', '.join(PUBLISHED)}"
             )
         config = named[0]
     chosen = PUBLISHED[str(config)] if str(config) in PUBLISHED else read_config(config)
