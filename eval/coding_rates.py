@@ -2,9 +2,10 @@
 
     python eval/coding_rates.py --data DIR --output eval/results/coding_rates.json
 
-DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabelled) and `ade20k` (NAME.png of
-ADE20K ids, 0 unlabelled). A picture's centre square is taken at 512×512 and each cell of a grid takes the label that
-most of its pixels have. General codecs get the labels renumbered from 0 and are charged one byte for each label's name.
+DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabelled) and `ade20k`
+(NAME.png of ADE20K ids, 0 unlabelled). A picture's centre square is taken at 512×512 and each cell of a grid takes
+the label that most of its pixels have. General codecs get the labels renumbered from 0 and are charged one byte for
+each label's name.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def _best_ms(work: Callable[[], object]) -> float:
 def read_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield label map (512, 512) and color map (16, 16, 3) of every picture of a set."""
     for path in sorted(folder.glob("*.png")):
-        photo = Image.fromarray(centre_square(Image.open(path.with_suffix(".jpg")).convert("RGB"), Image.Resampling.BICUBIC))
+        photo = Image.open(path.with_suffix(".jpg")).convert("RGB")
+        photo = Image.fromarray(centre_square(photo, Image.Resampling.BICUBIC))
         color_map = np.asarray(photo.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX))
         yield centre_square(Image.open(path), Image.Resampling.NEAREST), color_map
 
@@ -176,6 +178,26 @@ def mean(records: list) -> object:
     if isinstance(records[0], dict):
         return {key: mean([record[key] for record in records]) for key in records[0]}
     return round(float(np.nanmean(records)), 3)
+
+
+def markdown(result: dict) -> str:
+    """Return the result as tables."""
+    lines = [f"`{result['command']}` at commit {result['commit']}, {result['platform']}. Mean bytes a picture.", ""]
+    codecs = ["ours", "ideal", *LOSSLESS]
+    lines += ["| label maps | grid | " + " | ".join(codecs) + " | ours / better of webp and jxl |"]
+    lines += ["|---" * (len(codecs) + 3) + "|"]
+    for folder in SETS:
+        for grid, sizes in result[folder]["labels"].items():
+            ratio = sizes["ours"] / min(sizes["webp"], sizes["jxl"])
+            cells = [*(f"{sizes[codec]:.1f}" for codec in codecs), f"{ratio:.3f}"]
+            lines.append(f"| {folder} | {grid} | " + " | ".join(cells) + " |")
+    lines += ["", "| color map 16×16 | " + " | ".join(f"{folder} bytes | dB" for folder in SETS) + " |", "|---" * 7 + "|"]
+    for codec in result["sflckr"]["color"]:
+        entries = [result[folder]["color"][codec] for folder in SETS]
+        cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]
+        lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+    whole = ", ".join(f"{name} {value:g}" for name, value in result["sflckr"]["file"].items())
+    return "\n".join([*lines, "", f"Whole file on sflckr, labels 32×32 and colors 16×16: {whole}.", ""])
 
 
 def main() -> None:
@@ -200,6 +222,7 @@ def main() -> None:
             entry["file"] = mean(files) | {"largest_file": max(one["file"] for one in files)}
         result[folder] = entry
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    arguments.output.with_suffix(".md").write_text(markdown(result), encoding="utf-8")
     json.dump(result, sys.stdout, indent=1)
 
 

@@ -3,12 +3,22 @@
     color_map ──3-D DCT──▶ coefficients ──divide by STEPS[quality], decide──▶ levels    (forward, lossy, encoder only)
     levels ──× STEPS[quality]──▶ coefficients ──integer inverse DCT, clip──▶ color_map  (inverse, exact everywhere)
 
-The transform is the orthonormal DCT-II along the rows, the columns and the three channels R, G, B. Along the channels its
-vectors are (1, 1, 1), (1, 0, −1) and (1, −2, 1), nearly the principal axes of photographs; orthonormal, so that one step
-for every coefficient spends the bits where they lower the squared error in RGB most.
+The transform is the orthonormal DCT-II along the rows, the columns and the three channels R, G, B. Along the channels
+its vectors are (1, 1, 1), (1, 0, −1) and (1, −2, 1), nearly the principal axes of photographs; orthonormal, so that
+one step for every coefficient spends the bits where they lower the squared error in RGB most.
 
-A quality is an index into `STEPS`: the quantiser step in 1/8 of a grey level, growing by 2^(1/8) from one to the next;
-quality 0 is the finest.
+A quality is an index into `STEPS`: the quantiser step in 1/8 of a grey level, growing by 2^(1/8) from one to the
+next; quality 0 is the finest.
+
+The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋ on each entry:
+
+    x = levels · STEPS[quality]                    (u, v, k)
+    x = r(Σ over k of x · B(3)[k, c], 12)          (u, v, c)
+    x = r(Σ over u of x · B(h)[u, i], 16)          (i, v, c)
+    x = r(Σ over v of x · B(w)[v, j], 16)          (i, j, c)
+    color = min(max(r(x, 7) + 128, 0), 255)
+
+B(n)[k, i] is √(1/n) for k = 0, else √(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer.
 """
 
 from __future__ import annotations
@@ -27,7 +37,7 @@ STEPS = (
     1024, 1117, 1218, 1328, 1448, 1579, 1722, 1878, 2048, 2233, 2435, 2656, 2896, 3158, 3444, 3756,
 )  # fmt: skip  # round(16 · 2^(i/8)); part of the file format
 DEFAULT_QUALITY = 32  # a mean of 31 dB or more for 16×16 maps of landscapes
-# Rate–distortion optimised quantisation: a coefficient becomes zero if the bits saved are worth more than the error added.
+# Rate–distortion optimised quantisation: a coefficient becomes zero if the bits saved are worth the error added.
 _LAMBDA = 0.1  # squared steps that one bit is worth
 _ROUND_UP = 0.58  # fraction of a step from which sizes above one are rounded up
 _SIZE_ONE_BITS = 1.7  # for the sign, and for saying that the size is one
@@ -139,7 +149,7 @@ def inverse(levels: np.ndarray, quality: int) -> np.ndarray:
 
 @cache
 def basis(num_points: int) -> np.ndarray:
-    """Return the orthonormal DCT-II basis, (n, n) int64 in units of 2⁻¹⁶; row k is frequency k. Integer arithmetic only."""
+    """Return the orthonormal DCT-II basis, (n, n) int64 in 2⁻¹⁶, by integer arithmetic; row k is frequency k."""
     bits = 60
     pi = _pi(bits)
     cosines = [_cosine(pi * step // (2 * num_points), bits) for step in range(num_points + 1)]

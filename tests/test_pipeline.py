@@ -111,7 +111,7 @@ def test_colors_of_the_file_are_kept(tiny_pipeline, landscape):
 
 
 def test_half_precision_draws(tiny_pipeline_folder, payload):
-    pipeline = SemanticCompressionPipeline.from_pretrained(tiny_pipeline_folder, torch_dtype=torch.bfloat16)
+    pipeline = SemanticCompressionPipeline.from_pretrained(tiny_pipeline_folder, dtype=torch.bfloat16)
     pipeline.set_progress_bar_config(disable=True)
     assert pipeline(payload).images[0].size == (64, 48)
     assert pipeline.unet.dtype == torch.bfloat16

@@ -43,7 +43,7 @@ SHARES = {
 
 
 def events(label_map: np.ndarray) -> Iterator[tuple[int, int, int, list[int], list[int]]]:
-    """Yield band, label, label above (−1 for none), neighbors and available labels of each cell like none of its neighbors.
+    """Yield band, label, label above or −1, neighbors and available labels of each cell unlike all its neighbors.
 
     Args:
         label_map: (h, w) uint8.

@@ -2,7 +2,7 @@
 
     python pipelines/landscape-256/train_denoiser.py --first-stage runs/landscape-256/export/vae [--max-minutes 60]
 
-The first run encodes every photograph and its mirror image to `latents.bin`. Resumable: the same command goes on.
+The first run encodes every photograph to `latents.bin`. Resumable: the same command goes on.
 """
 
 import argparse
@@ -56,10 +56,10 @@ def build_scheduler() -> DDIMScheduler:
 
 
 class LatentCache:
-    """Latents, labels and colours of every photograph and its mirror image, on the grid of the latents.
+    """Latents, labels and colours of every photograph, on the grid of the latents.
 
     Args:
-        folder: of a `PhotoCache`; `latents.npz` is written there at the first use.
+        folder: of a `PhotoCache`; `latents.bin` is written there at the first use.
         first_stage: encodes what is missing.
         device: to encode on.
     """
@@ -67,7 +67,7 @@ class LatentCache:
     def __init__(self, folder: Path, first_stage: AutoencoderDC, device: torch.device) -> None:
         photos = PhotoCache(folder)
         self.sha256 = photos.sha256
-        grids = np.repeat(photos.shapes // 8, 2, axis=0)  # photograph, mirror image
+        grids = photos.shapes // 8
         sizes = grids.prod(axis=1)
         self.grids, self.offsets = grids, np.concatenate([[0], np.cumsum(sizes)])
         self.channels = first_stage.config.latent_channels
@@ -86,16 +86,15 @@ class LatentCache:
         with open(temporary, "wb") as file:
             for index in range(len(photos)):
                 height, width = photos.shapes[index] // 8
-                photo = photos.photo(index)[: 8 * height, : 8 * width]
+                photo = photos.photo(index)[: 8 * height, : 8 * width].copy()
                 labels = majority(photos.label_map(index), height, width)
-                for flip in (1, -1):
-                    image = torch.from_numpy(photo[:, ::flip].copy()).to(device).permute(2, 0, 1)[None].float()
-                    with torch.autocast(device.type, torch.bfloat16):
-                        latents = first_stage.encode(image / 127.5 - 1).latent
-                    colors = functional.avg_pool2d(image, 8)[0].permute(1, 2, 0).round().byte().cpu().numpy()
-                    values = latents[0].permute(1, 2, 0).half().contiguous().cpu().numpy().view(np.uint8)
-                    rows = np.concatenate([values, labels[:, ::flip, None], colors], axis=2)
-                    file.write(rows.tobytes())
+                image = torch.from_numpy(photo).to(device).permute(2, 0, 1)[None].float()
+                image = image.contiguous(memory_format=torch.channels_last)
+                with torch.autocast(device.type, torch.bfloat16):
+                    latents = first_stage.encode(image / 127.5 - 1).latent
+                colors = functional.avg_pool2d(image, 8)[0].permute(1, 2, 0).round().byte().cpu().numpy()
+                values = latents[0].permute(1, 2, 0).half().contiguous().cpu().numpy().view(np.uint8)
+                file.write(np.concatenate([values, labels[..., None], colors], axis=2).tobytes())
         temporary.rename(path)
 
     def crop(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -170,7 +169,7 @@ def validate(
     model.eval()
     rng = np.random.default_rng(0)
     num_classes = model.config.in_channels - model.config.out_channels - NUM_COLOR_PLANES
-    crops = [cache.crop(2 * index, recipe["latent_side"], None) for index in range(min(8, len(cache) // 2))]
+    crops = [cache.crop(index, recipe["latent_side"], None) for index in range(min(8, len(cache)))]
     device = next(model.parameters()).device
     z0 = torch.stack([torch.from_numpy(z).permute(2, 0, 1).float() for z, _, _ in crops]).to(device)
     condition = torch.stack([condition_planes(ids, colors, 1, num_classes, rng) for _, ids, colors in crops]).to(device)
@@ -205,7 +204,7 @@ def main() -> None:
 
     accelerator = Accelerator(mixed_precision="bf16")
     device = accelerator.device
-    vae = AutoencoderDC.from_pretrained(arguments.first_stage).to(device).eval()
+    vae = AutoencoderDC.from_pretrained(arguments.first_stage).to(device, memory_format=torch.channels_last).eval()
     scale, num_classes = vae.config.scaling_factor, load_taxonomy(everything["taxonomy"]).num_classes
     model = build_denoiser(recipe, vae.config.latent_channels, num_classes).to(
         device, memory_format=torch.channels_last

@@ -128,12 +128,14 @@ def match_labels(names: tuple[str, ...]) -> tuple[str, np.ndarray]:
         ValueError: names of no known label set.
     """
     best: tuple[int, str, list[str]] = (-1, "", [])
-    for candidate in NUMBERS:
+    for candidate in sorted(NUMBERS, key=lambda one: load_taxonomy(one).num_classes != len(names)):  # own size first
         known = load_taxonomy(candidate).names
         ids = {_plain(name): index for index, name in reversed(list(enumerate(known)))}
         found = [_find(name, ids) for name in names]
-        in_place = sum(index is not None and _plain(known[index]) == _plain(known[position % len(known)])
-                       for position, index in enumerate(found))  # fmt: skip
+        in_place = sum(
+            index is not None and _plain(known[index]) == _plain(known[position % len(known)])
+            for position, index in enumerate(found)
+        )
         if len(names) == len(known) and in_place >= MIN_NAMES_IN_PLACE * len(known):
             return candidate, np.arange(len(known), dtype=np.uint8)  # spelt otherwise, but the same set in its order
         if None not in found:

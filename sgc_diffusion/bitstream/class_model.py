@@ -1,10 +1,10 @@
 """Which label a cell has that is like none of its candidates: one of those used before, or a new one.
 
     is it new? ──no──▶ is it the label last named? the one before? …
-        └─────yes────▶ one symbol among the labels not used yet, by prior × (follows the label above) × (height in picture)
+        └─────yes────▶ one symbol among the labels not used yet, by prior × (what is above) × (height in picture)
 
-The labels used before are kept in the order in which they were last named. The prior is per taxonomy; the two factors are
-known for the 24 groups of `landscape-24`, to which classes of other taxonomies belong by their map.
+The labels used before are kept in the order in which they were last named. The prior is per taxonomy; the two factors
+are known for the 24 groups of `landscape-24`, to which classes of other taxonomies belong by their map.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Contexts of the colour coder: what is known about a coefficient before it is coded.
+"""Contexts of the color coder: what is known about a coefficient before it is coded.
 
-The coefficients of a colour map are coded in diagonals of rising frequency, u + v = 0, 1, 2 …, and for each frequency the
-three channels. A coefficient is asked: is it zero? has it size one? size two? Each answer's probability comes from the sum
-of four table entries, found by
+The coefficients of a color map are coded in diagonals of rising frequency, u + v = 0, 1, 2 …, and for each frequency
+the three channels. A coefficient is asked: is it zero? has it size one? size two? Each answer's probability comes
+from the sum of four table entries, found by
 
     energy    how large it should be here for this quality, and how large its neighbors at lower frequency are
     shape     those neighbors one by one, and the other channels at the same frequency
@@ -81,7 +81,7 @@ def contexts(levels: np.ndarray, quality: np.ndarray) -> ColorContexts:
         levels: (B, h, w, 3) int16.
         quality: (B,) of each.
     """
-    num_maps, height, width, _ = levels.shape
+    height, width = levels.shape[1:3]
     sizes, channel = np.abs(levels.astype(np.int32)), np.arange(3, dtype=np.int32)
     scale = np.stack([scales(height, width, int(index)) for index in quality])
     diagonal = np.add.outer(np.arange(height), np.arange(width))
@@ -126,7 +126,7 @@ def shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def activity_class(actual: np.ndarray | int, awaited: np.ndarray | int) -> np.ndarray:
-    """Return 0 … 9 from the sums of actual and expected sizes, in 1/16 step, over all earlier diagonals but the first."""
+    """Return 0 … 9 from the sums of actual and expected sizes, in 1/16 step, over the earlier diagonals but 0."""
     return np.searchsorted(ACTIVITY_LIMITS, 16 * (actual + 48) // (awaited + 48), side="right")
 
 

@@ -38,8 +38,8 @@ def parse_key(text: bytes) -> bytes:
         key = b""
     if len(key) != KEY_BYTES:
         raise ValueError(
-            f"`key` file must hold {KEY_BYTES} bytes or {2 * KEY_BYTES} hexadecimal digits, got {len(text)} bytes; make "
-            "one with `openssl rand -hex 32`"
+            f"`key` file must hold {KEY_BYTES} bytes or {2 * KEY_BYTES} hexadecimal digits, got {len(text)} bytes; "
+            "make one with `openssl rand -hex 32`"
         )
     return key
 

@@ -1,7 +1,7 @@
 """Label map ↔ bytes: is a cell like one of its neighbors, and if not, what is it?
 
-The encoder knows the whole map and finds all contexts at once with numpy; the decoder finds them cell by cell. Both give
-the same integers, which the tests compare.
+The encoder knows the whole map and finds all contexts at once with numpy; the decoder finds them cell by cell. Both
+give the same integers, which the tests compare.
 """
 
 from __future__ import annotations

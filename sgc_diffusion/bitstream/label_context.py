@@ -6,8 +6,8 @@
       .    .   NWW  NW  N    NE  NEE  NEEE   d     d    .
     WWWW  WWW  WW   W   X
 
-A cell is asked in turn whether it has the label of each of at most seven neighbors, its candidates. The probability of
-each answer comes from the sum of four table entries (see `tables`), found by
+A cell is asked in turn whether it has the label of each of at most seven neighbors, its candidates. The probability
+of each answer comes from the sum of four table entries (see `tables`), found by
 
     mask      which near neighbors hold the candidate
     distant   which distant ones do
@@ -49,7 +49,7 @@ def row_band(row: int, height: int) -> int:
 
 
 def roughness(num_surprises: int, num_edges: int) -> int:
-    """Return the class of roughness, 0 … 6, from the count of edge cells so far and of those that broke the simple rule."""
+    """Return the class of roughness, 0 … 6, from the counts of cells at edges and of those unlike their guess."""
     ratio = (16 * num_surprises + 16) // (num_edges + 6)
     return sum(ratio >= limit for limit in ROUGHNESS_LIMITS)
 
@@ -57,8 +57,8 @@ def roughness(num_surprises: int, num_edges: int) -> int:
 def neighbors(maps: np.ndarray) -> np.ndarray:
     """Return the causal neighbors of every cell.
 
-    Cells outside are those of the nearest inside; above the first row everything is like its first cell, and left of the
-    first column like the first cell of the row above.
+    Cells outside are like the nearest inside; above the first row everything is like its first cell, and left of
+    the first column like the first cell of the row above.
 
     Args:
         maps: (B, h, w) uint8 label maps.

@@ -1,8 +1,9 @@
 """Binary range coder in integers: decisions with 16-bit probabilities ↔ bytes.
 
-The coder keeps an interval [low, low + span) of 32 bits and narrows it at each decision; when its top byte can no longer
-matter it is written. The stream is the shortest prefix of bytes that, followed by zeros, lies in the last interval. This
-is the carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with 16-bit probabilities.
+The coder keeps an interval [low, low + span) of 32 bits and narrows it at each decision; when its top byte can no
+longer matter it is written. The stream is the shortest prefix of bytes that, followed by zeros, lies in the last
+interval. This is the carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with
+16-bit probabilities.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class RangeDecoder:
         return bit
 
     def decode_run(self, probability: int, limit: int) -> int:
-        """Return how many of the next decisions, at most `limit` of one probability, are 1; the first 0 is taken as well."""
+        """Return how many of the next decisions, at most `limit`, are 1; the first that is 0 is taken as well."""
         code, span = self._code, self._span
         for count in range(limit):
             bound = (span >> PROBABILITY_BITS) * probability

@@ -21,7 +21,7 @@ def make_payload(seed=0, grid=(16, 16), color_grid=(8, 8), quality=34, width=512
 sides = st.integers(1, 20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 2**32 - 1), st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 63), st.integers(1, 20)
 )

@@ -18,6 +18,7 @@ from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Semanti
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(32))
+Four = tuple[int, int, int, int]
 
 
 class Integers:
@@ -56,9 +57,7 @@ def levels(seed: int, rows: int, columns: int, strength: int) -> np.ndarray:
 def payloads() -> dict[str, SemanticPayload]:
     """Return file name → payload."""
 
-    def make(
-        taxonomy: str, grid: tuple[int, int, int, int], color: tuple[int, int, int, int], size: tuple[int, int], **recipe: object
-    ) -> SemanticPayload:
+    def make(taxonomy: str, grid: Four, color: Four, size: tuple[int, int], **recipe: object) -> SemanticPayload:
         rows, columns, num_regions, seed = grid
         labels = LabelLayer(np.zeros((1, 1), np.uint8), taxonomy)
         labels = LabelLayer(label_map(seed, rows, columns, num_regions, labels.taxonomy.num_classes), taxonomy)
@@ -96,7 +95,8 @@ def main() -> None:
     for name, payload in payloads().items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
-    print("tables", tables_digest(), "\ncolor maps", color_maps_digest(), "\n" + hexdump((FOLDER / "tiny.sgc").read_bytes()))
+    print("tables", tables_digest(), "\ncolor maps", color_maps_digest())
+    print(hexdump((FOLDER / "tiny.sgc").read_bytes()))
 
 
 def tables_digest() -> str:

@@ -1,0 +1,163 @@
+"""Feed mutated files to `bitstream.decode`: nothing but a payload or a BitstreamError may come out.
+
+    python eval/fuzz_bitstream.py --inputs 1000000 --output eval/results/fuzz_bitstream.json
+    python eval/fuzz_bitstream.py --atheris --inputs 1000000      coverage-guided, needs the atheris package
+
+The mutations start from the golden files. Half of the inputs get a right checksum after the mutation, so that they
+reach the coders. What decodes must encode to the same bytes again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, Reader, checksum, read_header
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+REPAIRED_SHARE = 0.5
+MAX_RECORDED = 20
+
+
+def mutate(data: bytes, other: bytes, generator: random.Random) -> bytes:
+    """Return one to four changes of a file: bits, bytes, pieces cut, repeated, or taken from another."""
+    result = bytearray(data)
+    for _ in range(generator.choice((1, 1, 1, 2, 3, 4))):
+        if not result:
+            break
+        position, kind = generator.randrange(len(result)), generator.randrange(7)
+        length = generator.randrange(1, 9)
+        if kind == 0:
+            result[position] ^= 1 << generator.randrange(8)
+        elif kind == 1:
+            result[position] = generator.choice((0, 1, 127, 128, 255, generator.randrange(256)))
+        elif kind == 2:
+            del result[position : position + length]
+        elif kind == 3:
+            result[position:position] = generator.randbytes(length)
+        elif kind == 4:
+            result[position:position] = result[position : position + length]
+        elif kind == 5:
+            del result[position:]
+        else:
+            start = generator.randrange(len(other))
+            result[position : position + length] = other[start : start + length]
+    return bytes(result)
+
+
+def repair(data: bytes) -> bytes:
+    """Return the file with the checksum that belongs to it, if its header and lengths can be read."""
+    reader = Reader(data)
+    try:
+        if read_header(reader).is_encrypted:
+            return data
+        header_end = reader.position
+        reader.take(CHECKSUM_BYTES, "checksum")
+        for _ in range(2):
+            reader.take(reader.varint("length"), "layer")
+    except bitstream.BitstreamError:
+        return data
+    covered = data[:header_end] + data[header_end + CHECKSUM_BYTES : reader.position]
+    return data[:header_end] + checksum(covered) + data[header_end + CHECKSUM_BYTES :]
+
+
+def check(data: bytes) -> str:
+    """Return what came of one input: `decoded`, or the name of the BitstreamError; any other exception goes on."""
+    try:
+        payload = bitstream.decode(data)
+    except bitstream.BitstreamError as error:
+        return type(error).__name__
+    encoded = bitstream.encode(payload)
+    if not data.startswith(encoded):  # more layers may follow, which decoding leaves out
+        raise AssertionError("a file decodes, but its payload encodes to other bytes")
+    return "decoded"
+
+
+def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
+    """Check mutations of some files.
+
+    Args:
+        paths: the files.
+        num_inputs: how many mutations.
+        seed: fixes them.
+
+    Returns:
+        Counts of the outcomes, failures as (exception, hexadecimal input), slowest input in milliseconds of CPU time.
+    """
+    generator = random.Random(seed)
+    files = [path.read_bytes() for path in paths]
+    outcomes: Counter[str] = Counter()
+    failures, slowest_ms, slowest = [], 0.0, b""
+    for _ in range(num_inputs):
+        data = mutate(generator.choice(files), generator.choice(files), generator)
+        data = repair(data) if generator.random() < REPAIRED_SHARE else data
+        start = time.process_time()
+        try:
+            outcomes[check(data)] += 1
+        except Exception as error:
+            outcomes["failure"] += 1
+            failures.append((repr(error), data.hex()))
+        elapsed_ms = 1000 * (time.process_time() - start)
+        if elapsed_ms > slowest_ms:
+            slowest_ms, slowest = elapsed_ms, data
+    return {
+        "num_inputs": num_inputs,
+        "seed": seed,
+        "outcomes": dict(outcomes),
+        "failures": failures[:MAX_RECORDED],
+        "slowest_ms": round(slowest_ms, 2),
+        "slowest_input": slowest.hex(),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def run_atheris(num_inputs: int) -> None:
+    """Run the coverage-guided fuzzer; it ends the process and prints what it finds."""
+    import atheris
+
+    atheris.instrument_all()
+    arguments = [sys.argv[0], f"-runs={num_inputs}", "-timeout=5", "-rss_limit_mb=512", tempfile.mkdtemp(), str(GOLDEN)]
+    atheris.Setup(arguments, lambda data: check(repair(data)))
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """Read the arguments, fuzz, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--atheris", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.atheris:
+        run_atheris(arguments.inputs)
+    paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < 1000]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    result = {
+        "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}",
+        "commit": commit.stdout.strip(),
+        "platform": f"Python {platform.python_version()}, {platform.machine()}",
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result |= run(paths, arguments.inputs, arguments.seed)
+    result["memory_before_mib"] = round(before, 1)
+    text = json.dumps(result, indent=1) + "\n"
+    if arguments.output:
+        arguments.output.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    raise SystemExit(1 if result["failures"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The coders on their own: lossless for any input, and close to the ideal code length."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgc_diffusion.bitstream.color_coder import decode_color, encode_color
+from sgc_diffusion.bitstream.errors import CorruptSectionError
+from sgc_diffusion.bitstream.label_coder import decode_labels, encode_labels
+from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
+from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
+
+sides = st.integers(1, 24)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 65535)), max_size=300))
+def test_decisions_survive(decisions):
+    encoder = RangeEncoder()
+    for bit, probability in decisions:
+        encoder.encode(int(bit), probability)
+    data = encoder.finish()
+    decoder = RangeDecoder(data)
+    assert [decoder.decode(probability) for _, probability in decisions] == [bit for bit, _ in decisions]
+    decoder.finish()
+    ideal = -sum(math.log2((p if bit else 65536 - p) / 65536) for bit, p in decisions) / 8
+    assert len(data) <= ideal + 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=40), max_size=60), st.randoms())
+def test_symbols_survive(weights, random):
+    chosen = [random.randrange(len(one)) for one in weights]
+    encoder = RangeEncoder()
+    for one, index in zip(weights, chosen, strict=True):
+        encoder.narrow(sum(one[:index]), one[index], sum(one))
+    decoder = RangeDecoder(encoder.finish())
+    for one, index in zip(weights, chosen, strict=True):
+        target = decoder.target(sum(one))
+        assert sum(one[:index]) <= target < sum(one[: index + 1])
+        decoder.narrow(sum(one[:index]), one[index], sum(one))
+    decoder.finish()
+
+
+def test_many_decisions_at_once_are_the_same_as_one_by_one():
+    generator = np.random.default_rng(0)
+    bits, chances = generator.integers(0, 2, 500).tolist(), generator.integers(1, 65536, 500).tolist()
+    first, second = RangeEncoder(), RangeEncoder()
+    first.encode_many(bits, chances)
+    for bit, chance in zip(bits, chances, strict=True):
+        second.encode(bit, chance)
+    assert first.finish() == second.finish()
+
+
+def test_every_other_stream_of_the_same_decisions_is_rejected():
+    encoder = RangeEncoder()
+    encoder.encode_many([1, 0, 0, 1] * 20, [30000] * 80)
+    data = encoder.finish()
+    for other in (data + b"\0", data + b"\1", data + b"\0\0\0\1"):
+        decoder = RangeDecoder(other)
+        for _ in range(80):
+            decoder.decode(30000)
+        with pytest.raises(CorruptSectionError):
+            decoder.finish()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(sorted(NUMBERS)), st.integers(0, 2**32 - 1), sides, sides, st.integers(1, 30), st.floats(0, 1))
+def test_label_maps_survive(name, seed, height, width, num_labels, smoothness):
+    """From noise to large regions; the encoder finds contexts at once and the decoder one by one."""
+    generator = np.random.default_rng(seed)
+    used = generator.integers(0, load_taxonomy(name).num_classes, num_labels)
+    label_map = generator.choice(used, (height, width)).astype(np.uint8)
+    for row in range(height):
+        for column in range(width):
+            if generator.random() < smoothness and (row or column):
+                from_above = row and (not column or generator.random() < 0.5)
+                label_map[row, column] = label_map[row - 1, column] if from_above else label_map[row, column - 1]
+    data = encode_labels(label_map, name)
+    assert np.array_equal(decode_labels(data, height, width, name), label_map)
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_a_map_of_every_class_survives(name):
+    num_classes = load_taxonomy(name).num_classes
+    label_map = np.random.default_rng(0).permutation(num_classes).astype(np.uint8)[None]
+    assert np.array_equal(decode_labels(encode_labels(label_map, name), 1, num_classes, name), label_map)
+
+
+def test_an_even_map_takes_no_more_than_five_bytes_and_no_time():
+    label_map = np.full((256, 256), 23, np.uint8)
+    data = encode_labels(label_map, "landscape-24")
+    assert len(data) <= 5
+    assert np.array_equal(decode_labels(data, 256, 256, "landscape-24"), label_map)
+
+
+def test_too_many_cells_are_rejected():
+    with pytest.raises(ValueError, match="`label_map` must have at most 65536 cells"):
+        encode_labels(np.zeros((257, 256), np.uint8), "landscape-24")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), sides, sides, st.integers(0, 63), st.sampled_from([0.3, 2, 50, 20000]))
+def test_levels_survive(seed, height, width, quality, size):
+    generator = np.random.default_rng(seed)
+    falloff = 1 + np.add.outer(np.arange(height), np.arange(width))[..., None]
+    levels = np.clip(generator.laplace(0, size, (height, width, 3)) / falloff, -32767, 32767).round().astype(np.int16)
+    data = encode_color(levels, quality)
+    assert np.array_equal(decode_color(data, height, width, quality), levels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (64, 64, 3), (1, 64, 3), (64, 1, 3)])
+@pytest.mark.parametrize("value", [0, 1, -32767, 32767])
+def test_extreme_levels_survive(shape, value):
+    levels = np.full(shape, value, np.int16)
+    assert np.array_equal(decode_color(encode_color(levels, 63), *shape[:2], 63), levels)
+
+
+def test_level_out_of_range_is_rejected():
+    with pytest.raises(ValueError, match="`levels` must be from -32767"):
+        encode_color(np.full((1, 1, 3), -32768, np.int16), 0)

@@ -1,0 +1,18 @@
+"""A short run of the fuzzer in `eval/fuzz_bitstream.py`: only the BitstreamError family may come out."""
+
+import importlib.util
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("fuzz_bitstream", ROOT / "eval" / "fuzz_bitstream.py")
+fuzz_bitstream = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(fuzz_bitstream)
+
+
+def test_mutated_files_raise_only_bitstream_errors():
+    seeds = [path for path in sorted((ROOT / "tests/golden").glob("*.sgc")) if path.stat().st_size < 300]
+    result = fuzz_bitstream.run(seeds, num_inputs=400, seed=0)
+    assert result["failures"] == []
+    assert result["outcomes"]["decoded"] > 0
+    assert result["outcomes"]["CorruptSectionError"] > 0
+    assert result["outcomes"]["TruncatedStreamError"] > 0
