@@ -143,6 +143,7 @@ def test_presets_are_valid_recipes_and_can_be_chosen(tiny_pipeline, landscape):
 
     for name in PRESETS:
         DecoderRecipe(**preset_values(name))
+    assert DecoderRecipe(**preset_values("fast")) == DecoderRecipe()
     recipe = tiny_pipeline.analyze(landscape(32, 32), preset="paper").recipe
     assert (recipe.scheduler, recipe.num_inference_steps, recipe.guidance_scale) == ("ddim", 200, 2.0)
     with pytest.raises(ValueError, match="`preset` must be one of fast, paper"):
@@ -165,3 +166,15 @@ def test_doctor_names_what_is_missing_and_how_to_get_it(tmp_path, monkeypatch, c
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     assert "semantic-synthesis-512: present" in shown and "to get it: hf download" in shown
+
+
+def test_the_command_takes_a_preset_and_a_segmenter(tiny_pipeline_folder, ade_segmenter, tmp_path, landscape, capsys):
+    landscape(48, 32).save(tmp_path / "a.png")
+    pipeline = ["--pipeline", str(tiny_pipeline_folder)]
+    options = ["--preset", "paper", "--segmenter", str(ade_segmenter)]
+    assert main(["compress", str(tmp_path / "a.png"), *pipeline, *options]) == 0
+    capsys.readouterr()
+    assert main(["inspect", str(tmp_path / "a.sgc"), "--json"]) == 0
+    recipe = json.loads(capsys.readouterr().out)[0]["recipe"]
+    assert (recipe["scheduler"], recipe["num_inference_steps"]) == ("ddim", 200)
+    assert main(["decompress", str(tmp_path / "a.sgc"), *pipeline, "--preset", "fast", "--steps", "2"]) == 0
