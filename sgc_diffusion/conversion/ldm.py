@@ -14,6 +14,7 @@ themselves; `synthesis.conditioning` halves them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from torch import nn
 
 from sgc_diffusion.conversion.checkpoint import check_names, read_state_dict, take_prefix
 from sgc_diffusion.conversion.ldm_config import PUBLISHED, LdmConfig, read_config
-from sgc_diffusion.conversion.ldm_names import first_stage_modules, unet_attentions, unet_modules
+from sgc_diffusion.conversion.ldm_names import Pair, first_stage_modules, unet_attentions, unet_modules
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
 from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
 
@@ -131,11 +132,11 @@ def convert_denoiser(
     unet.load_state_dict(state)
 
 
-def _parameter_pairs(modules: object, target: nn.Module) -> list[tuple[str, str]]:
+def _parameter_pairs(modules: Iterable[Pair], target: nn.Module) -> list[tuple[str, str]]:
     """Return pairs of parameters for pairs of modules; shortcuts that a block does not have are left out."""
     own = target.state_dict()
     kinds = ("weight", "bias")
-    return [(f"{a}.{kind}", f"{b}.{kind}") for a, b in modules for kind in kinds if f"{b}.{kind}" in own]  # type: ignore[attr-defined]
+    return [(f"{a}.{kind}", f"{b}.{kind}") for a, b in modules for kind in kinds if f"{b}.{kind}" in own]
 
 
 def _split_attention(theirs: dict[str, torch.Tensor], ours: str, head_channels: int) -> dict[str, torch.Tensor]:
