@@ -28,6 +28,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion.analysis.rate_control import drop_islands
 from sgc_diffusion.bitstream.color_coder import encode_color, write_color
 from sgc_diffusion.bitstream.label_coder import encode_labels, write_labels
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload
@@ -164,6 +165,17 @@ def _best_ms(work: Callable[[], object]) -> float:
     return min(times)
 
 
+def island_rates(labels: np.ndarray, name: str, void: int) -> dict[str, dict[str, float]]:
+    """Return bytes of the 32×32 labels and share of pixels that they tell rightly, by the size of dropped islands."""
+    coarse, rates = majority(labels, 32, void), {}
+    for min_cells in (0, 2, 3, 4, 6, 8):
+        label_map = drop_islands(coarse, min_cells)
+        enlarged = label_map.repeat(SIDE // 32, axis=0).repeat(SIDE // 32, axis=1)
+        agreement = float((enlarged == labels)[labels != void].mean())
+        rates[f"under {min_cells} cells"] = {"bytes": len(encode_labels(label_map, name)), "agreement": agreement}
+    return rates
+
+
 def read_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield label map (512, 512) and color map (16, 16, 3) of every picture of a set."""
     for path in sorted(folder.glob("*.png")):
@@ -196,6 +208,9 @@ def markdown(result: dict) -> str:
         entries = [result[folder]["color"][codec] for folder in SETS]
         cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
+    lines += ["", "| islands dropped, sflckr 32×32 | bytes | pixels told rightly |", "|---|---|---|"]
+    for size, one in result["sflckr"]["islands"].items():
+        lines.append(f"| {size} | {one['bytes']:.1f} | {one['agreement']:.4f} |")
     whole = ", ".join(f"{name} {value:g}" for name, value in result["sflckr"]["file"].items())
     return "\n".join([*lines, "", f"Whole file on sflckr, labels 32×32 and colors 16×16: {whole}.", ""])
 
@@ -219,6 +234,7 @@ def main() -> None:
         entry["color"] = mean([color_rates(color_map) for _, color_map in pictures])
         if folder == "sflckr":
             files = [file_rates(labels, color_map, name, void) for labels, color_map in pictures]
+            entry["islands"] = mean([island_rates(labels, name, void) for labels, _ in pictures])
             entry["file"] = mean(files) | {"largest_file": max(one["file"] for one in files)}
         result[folder] = entry
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -15,7 +15,8 @@ from sgc_diffusion import color_transform
 from sgc_diffusion.taxonomy import Taxonomy, load_taxonomy
 
 MAX_IMAGE_SIDE = 2**20  # pixels; a sane cap that a reader can check before it allocates
-MAX_GRID_SIDE = 1024  # cells of a label or colour map
+MAX_GRID_SIDE = 1024  # cells of a label map
+MAX_GRID_CELLS = 2**16  # of a label map, so that no few bytes can keep a reader busy
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
@@ -29,7 +30,7 @@ class LabelLayer:
     """What each part of the picture is.
 
     Attributes:
-        label_map: (h, w) uint8 class ids below the taxonomy's number of classes; 1 ≤ h, w ≤ 1024.
+        label_map: (h, w) uint8 class ids below the taxonomy's number of classes; 1 ≤ h, w ≤ 1024, h · w ≤ 65536.
         taxonomy_name: the label set of the ids, such as `landscape-24`.
 
     Raises:
@@ -45,6 +46,8 @@ class LabelLayer:
             raise ValueError(f"`label_map` must be uint8 of shape (h, w), got {label_map.dtype} {label_map.shape}")
         if not all(1 <= side <= MAX_GRID_SIDE for side in label_map.shape):
             raise ValueError(f"`label_map` must have 1 to {MAX_GRID_SIDE} cells a side, got {label_map.shape}")
+        if label_map.size > MAX_GRID_CELLS:
+            raise ValueError(f"`label_map` must have at most {MAX_GRID_CELLS} cells, got {label_map.shape}; reduce it")
         if label_map.max() >= self.taxonomy.num_classes:
             raise ValueError(
                 f"`label_map` holds id {label_map.max()}, but {self.taxonomy_name} has only "

@@ -215,9 +215,10 @@ def _label_layers(
     for num_cells in LABEL_CELLS:
         rows, columns = grid_size(width, height, num_cells, MAX_LABEL_SIDE)
         coarse = reduce_by_votes(label_map, rows, columns, weights)
-        for one in (coarse, *(merge_classes(coarse, taxonomy_name, target) for target in merged)):
-            for min_cells in ISLAND_CELLS:
-                yield LabelLayer(drop_islands(one, min_cells), taxonomy_name)
+        options = [coarse, *(merge_classes(coarse, taxonomy_name, target) for target in merged)]
+        options = [drop_islands(one, min_cells) for one in options for min_cells in ISLAND_CELLS]
+        distinct = {one.tobytes(): one for one in options}
+        yield from (LabelLayer(one, taxonomy_name) for one in distinct.values())
 
 
 def _color_layers(color_map: np.ndarray) -> Iterator[ColorLayer]:

@@ -22,10 +22,17 @@ from sgc_diffusion.bitstream.container import (
 )
 from sgc_diffusion.bitstream.encryption import seal, unseal
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError, DecryptionError, UnsupportedVersionError
-from sgc_diffusion.bitstream.label_coder import MAX_CELLS, decode_labels, encode_labels
+from sgc_diffusion.bitstream.label_coder import decode_labels, encode_labels
 from sgc_diffusion.color_transform import MAX_SIDE as MAX_COLOR_SIDE
 from sgc_diffusion.color_transform import STEPS
-from sgc_diffusion.payload import MAX_GRID_SIDE, ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import (
+    MAX_GRID_CELLS,
+    MAX_GRID_SIDE,
+    ColorLayer,
+    DecoderRecipe,
+    LabelLayer,
+    SemanticPayload,
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def encode(payload: SemanticPayload, *, key: bytes | None = None) -> bytes:
         The bytes of the file. Equal payloads give equal bytes, except under a key.
 
     Raises:
-        ValueError: a label map of more than 65536 cells, or a key of another length.
+        ValueError: a key of another length, or levels that no color map has.
 
     Example:
         >>> encode(decode(data)) == data
@@ -185,8 +192,8 @@ def _read_labels(body: bytes) -> LabelLayer:
     except ValueError as error:
         raise UnsupportedVersionError(str(error)) from error
     height, width = reader.sides("label grid", MAX_GRID_SIDE)
-    if height * width > MAX_CELLS:
-        raise CorruptSectionError(f"The label grid {height} x {width} has more than {MAX_CELLS} cells")
+    if height * width > MAX_GRID_CELLS:
+        raise CorruptSectionError(f"The label grid {height} x {width} has more than {MAX_GRID_CELLS} cells")
     return LabelLayer(decode_labels(body[reader.position :], height, width, name), name)
 
 

@@ -16,7 +16,6 @@ from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
 from sgc_diffusion.bitstream.tables import LIMIT, load_tables, probabilities, table_list
 
 _NEAR_MASK = (1 << context.NUM_NEAR) - 1
-MAX_CELLS = 1 << 16  # so that no few bytes can keep a reader busy
 
 
 def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
@@ -28,13 +27,7 @@ def encode_labels(label_map: np.ndarray, taxonomy_name: str) -> bytes:
 
     Returns:
         The stream; it does not hold the size of the map.
-
-    Raises:
-        ValueError: more than 65536 cells.
     """
-    height, width = label_map.shape
-    if height * width > MAX_CELLS:
-        raise ValueError(f"`label_map` must have at most {MAX_CELLS} cells, got {height} x {width}; reduce it")
     encoder = RangeEncoder()
     write_labels(encoder, label_map, taxonomy_name)
     return encoder.finish()

@@ -11,6 +11,7 @@ from sgc_diffusion.bitstream.color_coder import decode_color, encode_color
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.label_coder import decode_labels, encode_labels
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
+from sgc_diffusion.payload import LabelLayer
 from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
 
 sides = st.integers(1, 24)
@@ -99,7 +100,7 @@ def test_an_even_map_takes_no_more_than_five_bytes_and_no_time():
 
 def test_too_many_cells_are_rejected():
     with pytest.raises(ValueError, match="`label_map` must have at most 65536 cells"):
-        encode_labels(np.zeros((257, 256), np.uint8), "landscape-24")
+        LabelLayer(np.zeros((257, 256), np.uint8), "landscape-24")
 
 
 @settings(max_examples=40, deadline=None)
@@ -112,7 +113,7 @@ def test_levels_survive(seed, height, width, quality, size):
     assert np.array_equal(decode_color(data, height, width, quality), levels)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (64, 64, 3), (1, 64, 3), (64, 1, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (20, 20, 3), (1, 64, 3), (64, 1, 3)])
 @pytest.mark.parametrize("value", [0, 1, -32767, 32767])
 def test_extreme_levels_survive(shape, value):
     levels = np.full(shape, value, np.int16)
