@@ -203,7 +203,8 @@ def markdown(result: dict) -> str:
             ratio = sizes["ours"] / min(sizes["webp"], sizes["jxl"])
             cells = [*(f"{sizes[codec]:.1f}" for codec in codecs), f"{ratio:.3f}"]
             lines.append(f"| {folder} | {grid} | " + " | ".join(cells) + " |")
-    lines += ["", "| color map 16×16 | " + " | ".join(f"{folder} bytes | dB" for folder in SETS) + " |", "|---" * 7 + "|"]
+    columns = " | ".join(f"{folder} bytes | dB" for folder in SETS)
+    lines += ["", f"| color map 16×16 | {columns} |", "|---" * 7 + "|"]
     for codec in result["sflckr"]["color"]:
         entries = [result[folder]["color"][codec] for folder in SETS]
         cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]

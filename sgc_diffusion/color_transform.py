@@ -10,7 +10,7 @@ one step for every coefficient spends the bits where they lower the squared erro
 A quality is an index into `STEPS`: the quantiser step in 1/8 of a grey level, growing by 2^(1/8) from one to the
 next; quality 0 is the finest.
 
-The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋ on each entry:
+The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋:
 
     x = levels · STEPS[quality]                    (u, v, k)
     x = r(Σ over k of x · B(3)[k, c], 12)          (u, v, c)

@@ -8,8 +8,8 @@ The distortion is the sum of two parts, both over the fine maps that the picture
     labels  the share of fine cells whose label differs from the coarse map's, each counted by the weight of its class
     colors  the root mean square error of the enlarged color map, divided by 128 grey levels
 
-so that one label in a hundred weighs as much as 1.28 grey levels. Label and color bytes add up, so each side is reduced to
-its options that no other beats in both bytes and distortion, and the best pair that fits is found by going through them.
+so that one label in a hundred weighs as much as 1.28 grey levels. Label and color bytes add up, so each side is
+reduced to the options that no other beats in both bytes and distortion, and the best pair that fits is searched.
 """
 
 from __future__ import annotations
@@ -92,42 +92,39 @@ def choose_payload(
     Raises:
         ValueError: no payload fits; the message says how many bytes the smallest takes.
     """
-    if max_bytes < 1:
-        raise ValueError(f"`max_bytes` must be at least 1, got {max_bytes}")
-    recipe = recipe or DecoderRecipe()
     weights = np.ones(load_taxonomy(taxonomy_name).num_classes) if class_weights is None else class_weights
 
     def make(labels: LabelLayer, color: ColorLayer) -> SemanticPayload:
-        return SemanticPayload(size[0], size[1], labels, color, recipe)
+        return SemanticPayload(size[0], size[1], labels, color, recipe or DecoderRecipe())
 
     label_layers = list(_label_layers(label_map, taxonomy_name, weights, merged))
     color_layers = list(_color_layers(color_map))
-    base_labels, base_color = label_layers[0], color_layers[0]
-    base_bytes = count_bytes(make(base_labels, base_color))
-    labels = _best_options(
-        _Option(one, count_bytes(make(one, base_color)) - base_bytes, label_distortion(label_map, one.label_map, weights))
-        for one in label_layers
-    )
-    colors = _best_options(
-        _Option(one, count_bytes(make(base_labels, one)) - base_bytes, color_distortion(color_map, one.color_map))
-        for one in color_layers
-    )
+    base = (label_layers[0], color_layers[0])
+    base_bytes = count_bytes(make(*base))
+    label_bytes = [count_bytes(make(one, base[1])) - base_bytes for one in label_layers]
+    color_bytes = [count_bytes(make(base[0], one)) - base_bytes for one in color_layers]
+    label_errors = [label_distortion(label_map, one.label_map, weights) for one in label_layers]
+    color_errors = [color_distortion(color_map, one.color_map) for one in color_layers]
+    labels = _best_options(map(_Option, label_layers, label_bytes, label_errors))
+    colors = _best_options(map(_Option, color_layers, color_bytes, color_errors))
     for margin in range(8):  # a length field may take a byte more when both layers are large
         pair = _best_pair(labels, colors, max_bytes - base_bytes - margin)
         if pair is not None:
             payload = make(pair[0].layer, pair[1].layer)
-            size_bytes = count_bytes(payload)
-            if size_bytes <= max_bytes:
-                parts = (pair[0].distortion, pair[1].distortion)
-                return RateChoice(payload, size_bytes, sum(parts), *parts)
+            if count_bytes(payload) <= max_bytes:
+                return _choice(payload, count_bytes(payload), pair[0].distortion, pair[1].distortion)
     smallest = count_bytes(make(labels[0].layer, colors[0].layer))
     raise ValueError(
         f"`max_bytes` {max_bytes} is too few: the smallest file of this picture takes {smallest} bytes; allow as many"
     )
 
 
+def _choice(payload: SemanticPayload, size_bytes: int, label_error: float, color_error: float) -> RateChoice:
+    return RateChoice(payload, size_bytes, label_error + color_error, label_error, color_error)
+
+
 def label_distortion(label_map: np.ndarray, coarse: np.ndarray, class_weights: np.ndarray) -> float:
-    """Return the weighted share, 0 … 1, of cells of (H, W) `label_map` that differ from the enlarged (h, w) `coarse`."""
+    """Return the weighted share, 0 … 1, of (H, W) `label_map` that differs from the enlarged (h, w) `coarse`."""
     rows = np.arange(label_map.shape[0]) * coarse.shape[0] // label_map.shape[0]
     columns = np.arange(label_map.shape[1]) * coarse.shape[1] // label_map.shape[1]
     weights = class_weights[label_map]
@@ -207,13 +204,17 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
     return result
 
 
+def _grids(width: int, height: int, cells: Sequence[int], max_side: int) -> list[tuple[int, int]]:
+    """Return the different grids of about some numbers of cells, as rows and columns."""
+    return list(dict.fromkeys(grid_size(width, height, num_cells, max_side) for num_cells in cells))
+
+
 def _label_layers(
     label_map: np.ndarray, taxonomy_name: str, weights: np.ndarray, merged: Sequence[str]
 ) -> Iterator[LabelLayer]:
     height, width = label_map.shape
     yield LabelLayer(reduce_by_votes(label_map, 1, 1, weights), taxonomy_name)
-    for num_cells in LABEL_CELLS:
-        rows, columns = grid_size(width, height, num_cells, MAX_LABEL_SIDE)
+    for rows, columns in _grids(width, height, LABEL_CELLS, MAX_LABEL_SIDE):
         coarse = reduce_by_votes(label_map, rows, columns, weights)
         options = [coarse, *(merge_classes(coarse, taxonomy_name, target) for target in merged)]
         options = [drop_islands(one, min_cells) for one in options for min_cells in ISLAND_CELLS]
@@ -223,8 +224,7 @@ def _label_layers(
 
 def _color_layers(color_map: np.ndarray) -> Iterator[ColorLayer]:
     image = Image.fromarray(color_map)
-    for num_cells in COLOR_CELLS:
-        rows, columns = grid_size(image.width, image.height, num_cells, MAX_COLOR_SIDE)
+    for rows, columns in _grids(image.width, image.height, COLOR_CELLS, MAX_COLOR_SIDE):
         coarse = np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
         for quality in reversed(QUALITIES):
             yield ColorLayer.from_color_map(coarse, quality)
