@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sgc_diffusion.bitstream import BitstreamError, decode, encode
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.torchvision_hook import install_hook
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
@@ -23,6 +24,8 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+install_hook()  # before diffusers and transformers, which look for torchvision when they are imported
 
 
 def __getattr__(name: str) -> Any:

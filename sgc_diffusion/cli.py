@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from sgc_diffusion import __version__, bitstream
 from sgc_diffusion.atomic_file import atomic_path
+from sgc_diffusion.cli_models import add_model_commands
+from sgc_diffusion.presets import preset_values
 from sgc_diffusion.taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def load_pipeline(name: str, device: str | None) -> SemanticCompressionPipeline:
+def load_pipeline(name: str, device: str | None, segmenter: str | None = None) -> SemanticCompressionPipeline:
     """Load a pipeline without its progress bars."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -100,7 +102,7 @@ def load_pipeline(name: str, device: str | None) -> SemanticCompressionPipeline:
 
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
-    pipeline = SemanticCompressionPipeline.from_pretrained(name)
+    pipeline = SemanticCompressionPipeline.from_pretrained(name, segmenter=segmenter)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device) if device else pipeline
 
@@ -110,14 +112,14 @@ def compress_command(arguments: argparse.Namespace) -> int:
     from sgc_diffusion.analysis.image_input import open_image
 
     inputs = expand_inputs(arguments.inputs, IMAGE_SUFFIXES)
-    pipeline = load_pipeline(arguments.pipeline, arguments.device)
+    pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
 
     def compress_one(source: Path) -> dict[str, Any]:
         target = output_path(source, arguments.output, len(inputs) > 1, FILE_SUFFIX)
         check_free(target, arguments.force)
         image = open_image(source)
         started = time.perf_counter()
-        data = pipeline.compress(image)
+        data = pipeline.compress(image, preset=arguments.preset)
         seconds = time.perf_counter() - started
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
@@ -135,8 +137,10 @@ def decompress_command(arguments: argparse.Namespace) -> int:
     from sgc_diffusion.provenance import save_image
 
     pipeline = load_pipeline(arguments.pipeline, arguments.device)
-    options = {"num_inference_steps": arguments.steps, "strength": arguments.strength}
-    options |= {"guidance_scale": arguments.guidance, "scheduler": arguments.scheduler}
+    given = {"num_inference_steps": arguments.steps, "strength": arguments.strength}
+    given |= {"guidance_scale": arguments.guidance, "scheduler": arguments.scheduler}
+    options = preset_values(arguments.preset) if arguments.preset else {}
+    options |= {name: value for name, value in given.items() if value is not None}
 
     def decompress_one(source: Path) -> dict[str, Any]:
         target = output_path(source, arguments.output, len(inputs) > 1, ".decoded.png")
@@ -262,7 +266,11 @@ def build_parser() -> argparse.ArgumentParser:
     coders[1].add_argument("--scheduler", help="dpm-solver++, ddim or unipc")
     coders[1].add_argument("--seed", type=int, help="of the noise; other seeds give other details")
     add("inspect", inspect_command, "Show what .sgc files hold, without drawing them.", "FILE")
+    for command in coders:
+        command.add_argument("--preset", help="fast, or paper: 200 DDIM steps, strength 0.7, guidance 2")
+    coders[0].add_argument("--segmenter", help="another one than the pipeline's: Hub id, folder or torchvision/NAME")
     add("verify", verify_command, "Check that .sgc files are whole and undamaged.", "FILE")
+    add_model_commands(commands)
     return parser
 
 
@@ -271,7 +279,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (FileError, ValueError, OSError) as error:  # before the first file: the pipeline, or the inputs
+    except (FileError, ValueError, OSError, ImportError) as error:  # before the first file: the pipeline, or the inputs
         print(f"sgc: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

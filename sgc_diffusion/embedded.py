@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from pathlib import Path
 
+from sgc_diffusion.known_pipelines import KNOWN_PIPELINES
+
+HASH_BLOCK_BYTES = 2**24  # published denoisers are larger than what one wants to hold at once
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -37,9 +41,15 @@ def resolve_name(name_or_path: str) -> str:
         return name_or_path
     if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name_or_path):
         return name_or_path
+    known = next((one for one in KNOWN_PIPELINES if one.name == name_or_path), None)
+    if known is not None:
+        steps = "; ".join(known.commands)
+        raise ValueError(f"{name_or_path!r} is not here yet; its weights are fetched by: {steps}")
+    names = [one.name for one in KNOWN_PIPELINES]
+    close = difflib.get_close_matches(name_or_path, names, n=1)
     raise ValueError(
-        f"{name_or_path!r} is no embedded pipeline ({', '.join(embedded_names())}), no folder here, and no Hub id "
-        "(owner/name)"
+        f"{name_or_path!r} is no known pipeline ({', '.join(names)}), no folder here, and no Hub id (owner/name)"
+        + (f"; did you mean {close[0]!r}?" if close else "")
     )
 
 
@@ -52,5 +62,7 @@ def hash_weights(folder: Path) -> int:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.safetensors")):
         digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(path.read_bytes())
+        with path.open("rb") as file:
+            while block := file.read(HASH_BLOCK_BYTES):
+                digest.update(block)
     return int.from_bytes(digest.digest()[:2], "little") or 1

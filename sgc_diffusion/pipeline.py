@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ImagePipelineOutput, UNet2DModel
+from diffusers import ImagePipelineOutput, UNet2DModel
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import nn
@@ -24,8 +23,10 @@ from sgc_diffusion import bitstream, color_transform
 from sgc_diffusion.analysis.color_map import extract_color_map
 from sgc_diffusion.analysis.image_input import to_rgb
 from sgc_diffusion.analysis.segmentation import segment_images
-from sgc_diffusion.embedded import hash_weights, resolve_name
-from sgc_diffusion.payload import PROFILES, ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.analysis.segmenters import segmenter_table
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.pipeline_setup import PipelineSetup
+from sgc_diffusion.presets import preset_values
 from sgc_diffusion.provenance import mark_generated
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
@@ -36,7 +37,14 @@ from sgc_diffusion.synthesis.first_stage import (
     encode_image,
     latent_channels,
 )
-from sgc_diffusion.synthesis.latent_diffusion import Sampler, build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.latent_diffusion import (
+    Predictor,
+    Sampler,
+    build_scheduler,
+    denoise,
+    label_predictor,
+    select_timesteps,
+)
 from sgc_diffusion.synthesis.resolution import plan_sizes
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
@@ -48,17 +56,19 @@ ImageInput = Image.Image | np.ndarray
 StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
 
 
-class SemanticCompressionPipeline(DiffusionPipeline):
+class SemanticCompressionPipeline(PipelineSetup):
     """Compress pictures to a few hundred bytes of meaning and draw them back.
 
     Args:
         vae: first stage, a diffusers autoencoder.
         unet: denoiser on latents, one-hot label planes and, if it was trained so, colour planes.
         scheduler: holds the noise schedule that the denoiser was trained with.
-        segmenter: transformers semantic segmentation model, fed with RGB in [−1, 1].
-        taxonomy: name of the label set that segmenter and denoiser share.
+        segmenter: semantic segmentation model; None for a pipeline that only draws.
+        taxonomy: name of the denoiser's label set, to which the segmenter's labels are mapped.
         profile: name of this pipeline in the bitstream, a key of `payload.PROFILES`.
-        segmenter_short_side: of the segmenter's input, pixels.
+        segmenter_short_side: of the segmenter's input where it has no image processor, pixels.
+        label_resampling: how label planes are made: `nearest`, or `area` as LDM's SpatialRescaler does.
+        preset: name in `presets.PRESETS` of how its files are drawn unless told otherwise.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
@@ -80,53 +90,26 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         vae: FirstStage,
         unet: UNet2DModel,
         scheduler: Sampler,
-        segmenter: nn.Module,
+        segmenter: nn.Module | None = None,
         taxonomy: str = "landscape-24",
         profile: str = "custom",
         segmenter_short_side: int = 192,
+        label_resampling: str = "nearest",
+        preset: str = "fast",
     ) -> None:
         super().__init__()
         self.register_modules(vae=vae, unet=unet, scheduler=scheduler, segmenter=segmenter)
-        self.register_to_config(taxonomy=taxonomy, profile=profile, segmenter_short_side=segmenter_short_side)
-        self.weights_hash = 0
-        self._check_components()
+        self._configure(taxonomy, profile, segmenter_short_side, label_resampling, preset)
 
     def _check_components(self) -> None:
+        """Raise ValueError where the denoiser does not take the taxonomy's planes."""
         num_classes = self._num_classes
-        if self.config.profile not in PROFILES:
-            raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {self.config.profile!r}")
         planes = self.unet.config.in_channels - latent_channels(self.vae)
         if planes not in (num_classes, num_classes + NUM_COLOR_PLANES):
             raise ValueError(
                 f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
                 f"or {num_classes + NUM_COLOR_PLANES} with colours; load the unet that was trained with this taxonomy"
             )
-        if self.segmenter.config.num_labels != num_classes:
-            raise ValueError(
-                f"`segmenter` knows {self.segmenter.config.num_labels} classes, but the taxonomy "
-                f"{self.config.taxonomy} has {num_classes}; load the segmenter that belongs to this pipeline"
-            )
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs: Any) -> SemanticCompressionPipeline:
-        """Load a pipeline by the name of an embedded one, from a local folder, or from the Hub.
-
-        Args:
-            pretrained_model_name_or_path: such as `landscape-256`, `./my-pipeline` or `owner/name`.
-            **kwargs: what diffusers' `from_pretrained` takes; `dtype` is float32 unless given.
-
-        Raises:
-            ValueError: a name that is neither embedded, nor a folder with a pipeline, nor a Hub id.
-            OSError: a Hub id that cannot be reached.
-        """
-        name = str(pretrained_model_name_or_path)
-        path = resolve_name(name)
-        if "torch_dtype" not in kwargs and "dtype" not in kwargs:
-            kwargs["dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
-        pipeline = super().from_pretrained(path, **kwargs)
-        if Path(path).is_dir():
-            pipeline.weights_hash = hash_weights(Path(path))
-        return pipeline
 
     @property
     def _num_classes(self) -> int:
@@ -139,30 +122,49 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     # ---- encoder -----------------------------------------------------------------------------------------------------
 
     @overload
-    def analyze(self, image: ImageInput, *, color_quality: int = ...) -> SemanticPayload: ...
+    def analyze(self, image: ImageInput, *, color_quality: int = ..., preset: str | None = ...) -> SemanticPayload: ...
 
     @overload
-    def analyze(self, image: Sequence[ImageInput], *, color_quality: int = ...) -> list[SemanticPayload]: ...
+    def analyze(
+        self, image: Sequence[ImageInput], *, color_quality: int = ..., preset: str | None = ...
+    ) -> list[SemanticPayload]: ...
 
     def analyze(
-        self, image: ImageInput | Sequence[ImageInput], *, color_quality: int = color_transform.DEFAULT_QUALITY
+        self,
+        image: ImageInput | Sequence[ImageInput],
+        *,
+        color_quality: int = color_transform.DEFAULT_QUALITY,
+        preset: str | None = None,
     ) -> SemanticPayload | list[SemanticPayload]:
         """Reduce pictures to what they mean and what they look like from afar.
 
         Args:
             image: PIL picture of any mode, array as `to_rgb` takes it, or a list of these.
             color_quality: precision of the colour map, see `color_transform`.
+            preset: how the picture is to be drawn, a name in `presets.PRESETS`; the pipeline's own if None.
 
         Returns:
             One payload, or a list for a list.
 
         Raises:
-            ValueError: something that is no picture.
+            ValueError: something that is no picture, or a pipeline without segmenter.
         """
+        if self.segmenter is None:
+            raise ValueError(
+                "`segmenter` is missing: this pipeline only draws; load it with from_pretrained(..., segmenter=...), "
+                "a Hub id or folder of a semantic segmentation model"
+            )
         images: list[Any] = list(image) if isinstance(image, (list, tuple)) else [image]
         pictures = [to_rgb(one) for one in images]
-        recipe = DecoderRecipe(profile=self.config.profile, weights_hash=self.weights_hash)
-        label_maps = segment_images(self.segmenter, pictures, short_side=self.config.segmenter_short_side)
+        values = preset_values(self.config.preset if preset is None else preset)
+        recipe = DecoderRecipe(profile=self.config.profile, weights_hash=self.weights_hash, **values)
+        label_maps = segment_images(
+            self.segmenter,
+            pictures,
+            short_side=self.config.segmenter_short_side,
+            image_processor=self._image_processor,
+            class_ids=segmenter_table(self.segmenter, self.config.taxonomy),
+        )
         payloads = [
             SemanticPayload(
                 width=picture.width,
@@ -176,21 +178,22 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         return payloads if isinstance(image, (list, tuple)) else payloads[0]
 
     @overload
-    def compress(self, image: ImageInput) -> bytes: ...
+    def compress(self, image: ImageInput, *, preset: str | None = ...) -> bytes: ...
 
     @overload
-    def compress(self, image: Sequence[ImageInput]) -> list[bytes]: ...
+    def compress(self, image: Sequence[ImageInput], *, preset: str | None = ...) -> list[bytes]: ...
 
-    def compress(self, image: ImageInput | Sequence[ImageInput]) -> bytes | list[bytes]:
+    def compress(self, image: ImageInput | Sequence[ImageInput], *, preset: str | None = None) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, then `bitstream.encode`.
 
         Args:
             image: as for `analyze`.
+            preset: likewise.
 
         Returns:
             The content of one `.sgc` file, or a list for a list.
         """
-        payload = self.analyze(image)
+        payload = self.analyze(image, preset=preset)
         return [bitstream.encode(one) for one in payload] if isinstance(payload, list) else bitstream.encode(payload)
 
     # ---- decoder -----------------------------------------------------------------------------------------------------
@@ -311,10 +314,19 @@ class SemanticCompressionPipeline(DiffusionPipeline):
 
     def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
         label_map = class_table(payload.labels.taxonomy_name, self.config.taxonomy)[payload.label_map]
-        planes = label_planes(label_map, self._num_classes, height, width)
+        samples = downsampling_factor(self.vae) if self.config.label_resampling == "area" else 1
+        planes = label_planes(label_map, self._num_classes, height, width, samples_per_side=samples)
         if self._num_color_planes:
             planes = torch.cat([planes, color_planes(payload.color_map, height, width)])
         return planes
+
+    def _predictor(
+        self, payloads: Sequence[SemanticPayload], recipe: DecoderRecipe, height: int, width: int
+    ) -> Predictor:
+        """Return what predicts the noise for payloads, on latents of a size; decoder families differ in this."""
+        condition = torch.stack([self._condition(one, height, width) for one in payloads])
+        condition = condition.to(self._execution_device, self.unet.dtype)
+        return label_predictor(self.unet, condition, self._num_classes, recipe.guidance_scale)
 
     def _draw(
         self,
@@ -330,8 +342,8 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         pixels = torch.stack([upsample_color(one.color_map, *sizes[0]) for one in payloads])
         for height, width in sizes:
             pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
-            start = encode_image(self.vae, pixels.to(device, dtype))
-            condition = torch.stack([self._condition(one, height // factor, width // factor) for one in payloads])
+            start = encode_image(self.vae, pixels.to(device, dtype), tile_side=self.tile_side)
+            predict = self._predictor(payloads, recipe, height // factor, width // factor)
             noise = [randn_tensor((1, *start.shape[1:]), generator=g, device=device, dtype=dtype) for g in generators]
             scheduler = build_scheduler(recipe.scheduler, self.scheduler)
             timesteps = select_timesteps(scheduler, recipe.num_inference_steps, strength, device)
@@ -344,17 +356,9 @@ class SemanticCompressionPipeline(DiffusionPipeline):
                     return callback(self, index, timestep, {"latents": latents}).pop("latents", latents)
 
                 latents = denoise(
-                    self.unet,
-                    scheduler,
-                    start,
-                    torch.cat(noise),
-                    condition.to(device, dtype),
-                    self._num_classes,
-                    timesteps,
-                    recipe.guidance_scale,
-                    on_step,
+                    predict, scheduler, start, torch.cat(noise), timesteps, on_step, tile_side=self.tile_side
                 )
-            pixels = decode_latents(self.vae, latents).float()
+            pixels = decode_latents(self.vae, latents, tile_side=self.tile_side).float()
             strength = min(recipe.strength, REDRAW_STRENGTH)
         return latents, pixels
 

@@ -1,8 +1,10 @@
 """Named label sets: class names, palettes, and the maps from one set to another.
 
-    coco-stuff-182 ─┐
-    ade20k-150 ─────┼──▶ landscape-24 ──▶ landscape-8
-    cityscapes-19 ──┘
+    coco-stuff-171 ─┐
+    mapillary-65 ───┤   ┌─▶ coco-stuff-182 ◀┐
+    cityscapes-19 ──┼───┤          ▲ │      ├── landscape-24 ──▶ landscape-8
+    voc-21 ─────────┘   │          │ ▼      │        ▲
+                        └─▶ ade20k-150 ◀────┘        └── all of the left
 
 A taxonomy is data: one JSON file in `taxonomies/` with the names in id order, a palette, and for each target taxonomy
 the source classes that merge into each target class. The file name is the taxonomy's name; `NUMBERS` gives the number
@@ -25,6 +27,8 @@ NUMBERS = {  # Part of the file format: append, never renumber.
     "ade20k-150": 3,
     "cityscapes-19": 4,
     "voc-21": 5,
+    "coco-stuff-171": 6,
+    "mapillary-65": 7,
 }
 
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
+import sgc_diffusion  # noqa: F401 - first, as in a user's program: it mends a torchvision that cannot be imported
+
 
 @pytest.fixture(scope="session")
 def tiny_pipeline_folder(tmp_path_factory):

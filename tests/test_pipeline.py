@@ -161,7 +161,7 @@ def test_components_that_do_not_fit_are_refused(tiny_pipeline):
     with pytest.raises(ValueError, match="`unet` takes 28 condition planes"):
         SemanticCompressionPipeline(**components, taxonomy="landscape-8")
     unet = type(tiny_pipeline.unet).from_config({**tiny_pipeline.unet.config, "in_channels": 12})
-    with pytest.raises(ValueError, match="`segmenter` knows 24"):
+    with pytest.raises(ValueError, match="`segmenter` knows 24 classes"):
         SemanticCompressionPipeline(**{**components, "unet": unet}, taxonomy="landscape-8")
 
 

@@ -9,7 +9,14 @@ from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy, taxonomy
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_taxonomy_is_complete(name):
     label_set = load_taxonomy(name)
-    expected = {"coco-stuff-182": 182, "ade20k-150": 150, "cityscapes-19": 19, "voc-21": 21}
+    expected = {
+        "coco-stuff-182": 182,
+        "ade20k-150": 150,
+        "cityscapes-19": 19,
+        "voc-21": 21,
+        "coco-stuff-171": 171,
+        "mapillary-65": 65,
+    }
     assert label_set.num_classes == expected.get(name, label_set.num_classes)
     assert len(set(label_set.names)) >= label_set.num_classes - 1  # ADE20K has two screens
     assert label_set.palette.shape == (label_set.num_classes, 3)
@@ -24,13 +31,15 @@ def test_numbers_of_the_format_are_what_they_were():
         "ade20k-150": 3,
         "cityscapes-19": 4,
         "voc-21": 5,
+        "coco-stuff-171": 6,
+        "mapillary-65": 7,
     }
 
 
 @pytest.mark.parametrize("source", NUMBERS)
-@pytest.mark.parametrize("target", ["landscape-24", "landscape-8"])
+@pytest.mark.parametrize("target", ["landscape-24", "landscape-8", "coco-stuff-182", "ade20k-150"])
 def test_every_class_merges_into_exactly_one(source, target):
-    if (source, target) == ("landscape-8", "landscape-24"):
+    if source == "landscape-8" != target:
         with pytest.raises(ValueError, match="cannot be reached"):
             class_table(source, target)
         return
@@ -49,6 +58,14 @@ def test_every_class_merges_into_exactly_one(source, target):
         ("ade20k-150", "river", "landscape-24", "water"),
         ("ade20k-150", "palm", "landscape-8", "vegetation"),
         ("cityscapes-19", "terrain", "landscape-24", "grass"),
+        ("coco-stuff-171", "sky-other", "coco-stuff-182", "sky-other"),
+        ("coco-stuff-171", "river", "landscape-8", "water"),
+        ("mapillary-65", "Vegetation", "ade20k-150", "tree"),
+        ("mapillary-65", "Sky", "coco-stuff-182", "sky-other"),
+        ("ade20k-150", "sky", "coco-stuff-182", "sky-other"),
+        ("coco-stuff-182", "tree", "ade20k-150", "tree"),
+        ("landscape-24", "waterfall", "coco-stuff-182", "river"),
+        ("landscape-24", "waterfall", "ade20k-150", "waterfall"),
     ],
 )
 def test_known_merges(source, name, target, expected):
@@ -67,3 +84,17 @@ def test_tables_cannot_be_changed_by_accident():
     with pytest.raises(ValueError, match="read-only"):
         class_table("ade20k-150", "landscape-24")[0] = 1
     assert json.dumps(np.asarray(class_table("landscape-24", "landscape-24")).tolist()) == json.dumps(list(range(24)))
+
+
+def test_the_palette_of_ade20k_is_the_one_that_controlnets_know():
+    """Colours of wall, building, sky, floor and tree, and of the last, in the benchmark's published colour code."""
+    palette = load_taxonomy("ade20k-150").palette
+    assert palette[:5].tolist() == [[120, 120, 120], [180, 120, 120], [6, 230, 230], [80, 50, 50], [4, 200, 3]]
+    assert palette[149].tolist() == [92, 0, 255]
+
+
+def test_the_171_classes_are_the_182_without_those_that_no_picture_has():
+    fewer, all_names = load_taxonomy("coco-stuff-171").names, load_taxonomy("coco-stuff-182").names
+    left_out = [name for name in all_names if name not in fewer]
+    assert len(left_out) == 11 and {"street sign", "hat", "blender"} < set(left_out)
+    assert list(fewer) == [name for name in all_names if name in fewer]

@@ -1,11 +1,12 @@
 """Image → label map: what each part of the picture is (S1's σ_s).
 
-RGB ──resize──▶ segmenter ──▶ logits ──argmax──▶ fine labels ──majority of each cell──▶ (h, w)
+RGB ──resize──▶ segmenter ──▶ logits ──argmax──▶ fine labels ──class ids──▶ ──majority of each cell──▶ (h, w)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,33 +23,71 @@ VOTES_PER_SIDE = 4  # fine labels a cell, along each side, that the majority is 
 
 @torch.no_grad()
 def segment_images(
-    segmenter: nn.Module, images: Sequence[Image.Image], *, short_side: int, num_cells: int = NUM_LABEL_CELLS
+    segmenter: nn.Module,
+    images: Sequence[Image.Image],
+    *,
+    short_side: int,
+    num_cells: int = NUM_LABEL_CELLS,
+    image_processor: Any = None,
+    class_ids: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Segment pictures and reduce each map to a coarse grid by majority.
 
     Args:
-        segmenter: transformers model whose output has `logits` (B, K, h, w); fed with RGB scaled to [−1, 1].
+        segmenter: transformers model whose output has `logits` (B, K, h, w), or class and mask queries.
         images: RGB pictures of any sizes.
-        short_side: of the segmenter's input in pixels; the long side follows, up to four times as long.
+        short_side: of the segmenter's input in pixels where there is no processor; the long side follows, up to four
+            times as long.
         num_cells: about how many cells a map has.
+        image_processor: the transformers processor of the segmenter; None feeds RGB scaled to [−1, 1].
+        class_ids: (K,) uint8, what each of the segmenter's classes is called in the maps; None keeps its ids.
 
     Returns:
-        One (h, w) uint8 map of the segmenter's class ids per picture.
+        One (h, w) uint8 map of class ids per picture.
     """
-    return [_segment_one(segmenter, image, short_side, num_cells) for image in images]
+    label_maps = []
+    for image in images:
+        rows, columns = grid_size(image.width, image.height, num_cells, MAX_LABEL_SIDE)
+        size = (rows * VOTES_PER_SIDE, columns * VOTES_PER_SIDE)
+        if image_processor is None:
+            fine = _segment_plain(segmenter, image, short_side, size)
+        else:
+            fine = _segment_processed(segmenter, image_processor, image, size)
+        fine = fine.cpu().numpy().astype(np.uint8)
+        label_maps.append(reduce_by_majority(fine if class_ids is None else class_ids[fine], rows, columns))
+    return label_maps
 
 
-def _segment_one(segmenter: nn.Module, image: Image.Image, short_side: int, num_cells: int) -> np.ndarray:
-    rows, columns = grid_size(image.width, image.height, num_cells, MAX_LABEL_SIDE)
+def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, size: tuple[int, int]) -> torch.Tensor:
+    """Return class ids of a size for a picture that is fed as RGB in [−1, 1]."""
+    short_side = getattr(segmenter, "short_side", short_side)
     scale = short_side / min(image.size)
-    size = [min(4 * short_side, max(32, 32 * round(side * scale / 32))) for side in image.size]
-    resized = np.array(image.resize((size[0], size[1]), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    fed = [min(4 * short_side, max(32, 32 * round(side * scale / 32))) for side in image.size]
+    resized = np.array(image.resize((fed[0], fed[1]), Image.Resampling.BILINEAR, reducing_gap=2.0))
     parameter = next(segmenter.parameters())
     pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(parameter.device)
     logits = segmenter(pixels.to(parameter.dtype) / 127.5 - 1).logits.float()
-    fine_size = (rows * VOTES_PER_SIDE, columns * VOTES_PER_SIDE)
-    fine = functional.interpolate(logits, fine_size, mode="bilinear", align_corners=False).argmax(dim=1)[0]
-    return reduce_by_majority(fine.cpu().numpy().astype(np.uint8), rows, columns)
+    return functional.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(dim=1)[0]
+
+
+def _segment_processed(segmenter: nn.Module, processor: Any, image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
+    """Return class ids of a size for a picture that goes through a transformers processor."""
+    arguments: dict[str, Any] = {"images": image, "return_tensors": "pt"}
+    if hasattr(processor, "tokenizer"):  # OneFormer is told its task in words
+        arguments["task_inputs"] = ["semantic"]
+    elif getattr(processor, "do_center_crop", False):  # for classification; a map must show the whole picture
+        arguments["do_center_crop"] = False
+    parameter = next(segmenter.parameters())
+    inputs = {
+        name: value.to(parameter.device, parameter.dtype if value.is_floating_point() else None)
+        for name, value in processor(**arguments).items()
+        if isinstance(value, torch.Tensor)
+    }
+    outputs = segmenter(**inputs)
+    for name in ("logits", "class_queries_logits", "masks_queries_logits"):
+        if getattr(outputs, name, None) is not None:
+            setattr(outputs, name, getattr(outputs, name).float())
+    return processor.post_process_semantic_segmentation(outputs, target_sizes=[size])[0]
 
 
 def reduce_by_majority(label_map: np.ndarray, rows: int, columns: int) -> np.ndarray:

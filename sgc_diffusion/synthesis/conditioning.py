@@ -1,6 +1,6 @@
 """Payload → the planes that steer the denoiser.
 
-    label_map ──one-hot, nearest──▶ (K, h, w) ─┐
+    label_map ──one-hot, resized─▶ (K, h, w) ─┐
     color_map ──bicubic──────────▶ (3, h, w) ──┼──▶ condition, concatenated to the noisy latents
     1 where the colour is given ─▶ (1, h, w) ──┘
 
@@ -17,7 +17,9 @@ from torch.nn import functional
 NUM_COLOR_PLANES = 4  # red, green, blue in [−1, 1], and a plane of ones that says they are given
 
 
-def label_planes(label_map: np.ndarray, num_classes: int, height: int, width: int) -> torch.Tensor:
+def label_planes(
+    label_map: np.ndarray, num_classes: int, height: int, width: int, *, samples_per_side: int = 1
+) -> torch.Tensor:
     """Return the label map as one-hot planes.
 
     Args:
@@ -25,14 +27,26 @@ def label_planes(label_map: np.ndarray, num_classes: int, height: int, width: in
         num_classes: K.
         height: of the planes, in latents.
         width: likewise.
+        samples_per_side: points of a latent, along each side, that are averaged. 1 gives each latent the label of the
+            cell that its centre lies in. The pixels per latent give what LDM's SpatialRescaler computes: its bilinear
+            halvings of the one-hot map at full size are means of 2×2 (https://arxiv.org/abs/2112.10752).
 
     Returns:
-        (K, height, width) float32 of zeros and ones; each latent takes the label of the cell that its centre lies in.
+        (K, height, width) float32 in [0, 1], of sum 1 over the classes.
     """
-    rows = ((np.arange(height) + 0.5) * label_map.shape[0] / height).astype(np.int64)
-    columns = ((np.arange(width) + 0.5) * label_map.shape[1] / width).astype(np.int64)
-    ids = torch.from_numpy(label_map[rows][:, columns].astype(np.int64))
-    return functional.one_hot(ids, num_classes).permute(2, 0, 1).float()
+    ids = torch.from_numpy(label_map.astype(np.int64))
+    planes = functional.one_hot(ids, num_classes).permute(2, 0, 1).float()  # (K, h, w)
+    rows = _resampling_matrix(label_map.shape[0], height, samples_per_side)
+    columns = _resampling_matrix(label_map.shape[1], width, samples_per_side)
+    return rows @ planes @ columns.T
+
+
+def _resampling_matrix(num_cells: int, num_latents: int, samples_per_side: int) -> torch.Tensor:
+    """Return (latents, cells): how much of each latent, along one side, lies in each cell."""
+    num_samples = num_latents * samples_per_side
+    cell_of = ((np.arange(num_samples) + 0.5) * num_cells / num_samples).astype(np.int64)
+    one_hot = functional.one_hot(torch.from_numpy(cell_of), num_cells).float()
+    return one_hot.reshape(num_latents, samples_per_side, num_cells).mean(dim=1)
 
 
 def upsample_color(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:

@@ -16,6 +16,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import nn
 
+from sgc_diffusion.synthesis.tiling import OVERLAP, Window, blend_tiles
+
 SCHEDULER_CLASSES = {
     "ddim": DDIMScheduler,
     "dpm-solver++": DPMSolverMultistepScheduler,  # Lu et al., https://arxiv.org/abs/2211.01095
@@ -24,6 +26,8 @@ SCHEDULER_CLASSES = {
 
 Sampler: TypeAlias = Any  # a diffusers scheduler; their common class declares no `step`
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
+# noisy latents of a window (B, C, h, w), timestep, window → guided prediction (B, C, h, w)
+Predictor = Callable[[torch.Tensor, torch.Tensor, Window], torch.Tensor]
 
 
 def build_scheduler(name: str, trained: Sampler) -> Sampler:
@@ -53,45 +57,72 @@ def select_timesteps(
     return scheduler.timesteps[first:]
 
 
-def denoise(
-    unet: nn.Module,
-    scheduler: Sampler,
-    start: torch.Tensor,
-    noise: torch.Tensor,
-    condition: torch.Tensor,
-    num_label_planes: int,
-    timesteps: torch.Tensor,
-    guidance_scale: float,
-    on_step: StepFunction,
-) -> torch.Tensor:
-    """Noise `start` to the first timestep and denoise it from there.
+def label_predictor(
+    unet: nn.Module, condition: torch.Tensor, num_label_planes: int, guidance_scale: float
+) -> Predictor:
+    """Return the prediction of a denoiser that takes its condition concatenated to the latents.
 
     Args:
         unet: diffusers `UNet2DModel` on (B, C + P, h, w).
-        scheduler: prepared by `select_timesteps`.
-        start: (B, C, h, w) latents of the colour map, unit scale.
-        noise: likewise, standard normal.
         condition: (B, P, h, w): label planes, then colour planes if the denoiser takes them.
         num_label_planes: how many of the P are label planes; guidance compares with these at zero.
-        timesteps: from `select_timesteps`.
         guidance_scale: 1 is no guidance and costs half.
-        on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
-
-    Returns:
-        (B, C, h, w) latents of unit scale.
     """
-    latents = scheduler.add_noise(start, noise, timesteps[:1].expand(len(start)))
     guided = guidance_scale != 1.0
     if guided:
         unlabeled = condition.clone()
         unlabeled[:, :num_label_planes] = 0
         condition = torch.cat([unlabeled, condition])
-    for index, timestep in enumerate(timesteps):
+
+    def predict(latents: torch.Tensor, timestep: torch.Tensor, window: Window) -> torch.Tensor:
         doubled = torch.cat([latents, latents]) if guided else latents
-        prediction = unet(torch.cat([doubled, condition], dim=1), timestep).sample
-        if guided:
-            without, with_labels = prediction.chunk(2)
-            prediction = without + guidance_scale * (with_labels - without)
+        prediction = unet(torch.cat([doubled, condition[..., *window]], dim=1), timestep).sample
+        return guide(prediction, guidance_scale) if guided else prediction
+
+    return predict
+
+
+def guide(prediction: torch.Tensor, guidance_scale: float) -> torch.Tensor:
+    """Return (B, C, h, w) from predictions (2B, C, h, w) without and with the condition."""
+    without, with_condition = prediction.chunk(2)
+    return without + guidance_scale * (with_condition - without)
+
+
+def denoise(
+    predict: Predictor,
+    scheduler: Sampler,
+    start: torch.Tensor,
+    noise: torch.Tensor,
+    timesteps: torch.Tensor,
+    on_step: StepFunction,
+    *,
+    tile_side: int | None = None,
+) -> torch.Tensor:
+    """Noise `start` to the first timestep and denoise it from there.
+
+    Args:
+        predict: see `label_predictor`.
+        scheduler: prepared by `select_timesteps`.
+        start: (B, C, h, w) latents of the colour map, unit scale.
+        noise: likewise, standard normal.
+        timesteps: from `select_timesteps`.
+        on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
+        tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
+
+    Returns:
+        (B, C, h, w) latents of unit scale.
+    """
+    latents = scheduler.add_noise(start, noise, timesteps[:1].expand(len(start)))
+    height, width = latents.shape[-2:]
+    for index, timestep in enumerate(timesteps):
+        scaled = scheduler.scale_model_input(latents, timestep)
+        prediction = blend_tiles(
+            lambda window, z=scaled, t=timestep: predict(z[..., *window], t, window),
+            height,
+            width,
+            tile_side or max(height, width),
+            OVERLAP,
+        )
         latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
         latents = on_step(index, timestep, latents)
     return latents

@@ -5,7 +5,7 @@ import torch
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
-from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
 from sgc_diffusion.synthesis.resolution import plan_sizes
 
 
@@ -108,9 +108,8 @@ def test_samplers_find_the_data_when_the_prediction_is_right(tiny_pipeline, name
     timesteps = select_timesteps(scheduler, 20, 0.7, torch.device("cpu"))
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     condition = torch.zeros(1, 2, 8, 8)
-    found = denoise(
-        Oracle(), scheduler, torch.zeros_like(target), noise, condition, 2, timesteps, 2.0, lambda i, t, z: z
-    )
+    predict = label_predictor(Oracle(), condition, 2, 2.0)
+    found = denoise(predict, scheduler, torch.zeros_like(target), noise, timesteps, lambda i, t, z: z)
     assert len(timesteps) == 14
     assert (found - target).abs().max() < 0.1
 
@@ -126,7 +125,8 @@ def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):
     scheduler = build_scheduler("ddim", tiny_pipeline.scheduler)
     timesteps = select_timesteps(scheduler, 2, 0.5, torch.device("cpu"))
     zeros = torch.zeros(1, 4, 8, 8)
-    denoise(Recorder(), scheduler, zeros, zeros, torch.ones(1, 5, 8, 8), 3, timesteps, 3.0, lambda i, t, z: z)
+    predict = label_predictor(Recorder(), torch.ones(1, 5, 8, 8), 3, 3.0)
+    denoise(predict, scheduler, zeros, zeros, timesteps, lambda i, t, z: z)
     without, with_labels = seen[0]
     assert torch.equal(with_labels, torch.ones(5, 8, 8))
     assert torch.count_nonzero(without[:3]) == 0 and torch.equal(without[3:], torch.ones(2, 8, 8))

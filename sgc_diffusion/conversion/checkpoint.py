@@ -1,0 +1,108 @@
+"""Read the tensors of a checkpoint without running anything that is in it.
+
+A checkpoint of pytorch-lightning holds, beside the tensors, pickled objects of its training run: callbacks, optimiser
+states, configurations. torch's `weights_only` reader refuses such files. Here every class that it does not know stands
+for an inert placeholder, so that the file can be read to its end while no code but torch's own reader runs.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+MAX_NAMES_SHOWN = 5
+
+
+class InertObject:
+    """Stands for any object of a class that is not loaded: takes what the pickle gives it and does nothing."""
+
+    def __new__(cls, *_: Any) -> InertObject:
+        """Accept the arguments of any class and drop them."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint by their names.
+
+    Args:
+        path: a `.ckpt` or `.pt` file, whose tensors are at the top or under `state_dict`, or a `.safetensors` file.
+
+    Raises:
+        ValueError: no checkpoint, one that is damaged, or one without tensors.
+        FileNotFoundError: no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`checkpoint` {path} is no file; give the .ckpt file that the authors published")
+    if path.suffix == ".safetensors":
+        content: Any = load_file(path)
+    else:
+        content = _read_pickle(path)
+    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
+    found = {name: value for name, value in (tensors or {}).items() if isinstance(value, torch.Tensor)}
+    if not found:
+        raise ValueError(f"`checkpoint` {path} holds no tensors by name; expected a dictionary with `state_dict`")
+    return found
+
+
+def _read_pickle(path: Path) -> Any:
+    """Read a torch file with `weights_only`, unknown classes replaced by `InertObject`."""
+    try:
+        if not zipfile.is_zipfile(path):  # torch's format before 1.6; it has no list of what it refers to
+            return torch.load(path, map_location="cpu", weights_only=True)
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        with torch.serialization.safe_globals([(InertObject, name) for name in unknown]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+        found = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))  # torch's own advice is to execute the file
+        reason = found[1] if found else (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"`checkpoint` {path} cannot be read safely ({reason}); download it again, or re-save its `state_dict` "
+            "alone as .safetensors where you trust the file"
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"`checkpoint` {path} cannot be read safely ({error})") from error
+
+
+def take_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def check_names(found: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]], part: str) -> None:
+    """Compare names and shapes of a checkpoint's part with those of its configuration.
+
+    Args:
+        found: tensors of the checkpoint.
+        expected: name → shape.
+        part: what to call it in the message.
+
+    Raises:
+        ValueError: a tensor is missing, left over, or of another shape.
+    """
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected]
+    shapes = [
+        f"{name} {tuple(found[name].shape)} instead of {shape}"
+        for name, shape in expected.items()
+        if name in found and tuple(found[name].shape) != tuple(shape)
+    ]
+    for kind, names in (("lacks", missing), ("has unexpected", unknown), ("has of another shape", shapes)):
+        if names:
+            more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
+            raise ValueError(
+                f"`checkpoint` does not fit the configuration: its {part} {kind} "
+                f"{', '.join(names[:MAX_NAMES_SHOWN])}{more}; give the config.yaml that was published with it"
+            )

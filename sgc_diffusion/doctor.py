@@ -1,0 +1,135 @@
+"""What is here and what is missing: weights, libraries, devices. Reads, and fetches nothing.
+
+known pipelines, package metadata, torch ──diagnose──▶ {"pipelines": …, "libraries": …, "devices": …, "tools": …}
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sgc_diffusion.embedded import WEIGHTS_FOLDER
+from sgc_diffusion.known_pipelines import KNOWN_PIPELINES, KnownPipeline
+
+LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors", "numpy", "scipy",
+             "pillow", "torchvision", "pyiqa", "open-clip-torch", "torchmetrics", "gradio", "ray")  # fmt: skip
+CORE_LIBRARIES = LIBRARIES[:9]
+WEIGHTS_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth"}
+METRIC_WEIGHTS = {  # file below torch's hub folder → metric of the paper's table
+    "hub/pyiqa/musiq_koniq_ckpt-e95806b9.pth": "MUSIQ",
+    "hub/checkpoints/vgg16-397923af.pth": "LPIPS (VGG)",
+    "hub/checkpoints/alexnet-owt-7be5be79.pth": "LPIPS (AlexNet)",
+}
+MEBIBYTE = 2**20
+
+
+def diagnose() -> dict[str, Any]:
+    """Return what is present and missing, as plain values that JSON can hold.
+
+    Returns:
+        `pipelines`: one entry each with `name`, `present`, `size_mb`, `license`, `from`, `missing` and `commands`;
+        `libraries`: name → version or None; `devices`; `tools`; `python`, `platform`.
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "pipelines": [_pipeline(one) for one in KNOWN_PIPELINES],
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "devices": _devices(),
+        "tools": {"vvc": _find_vvc(), "metric_weights": _metric_weights()},
+    }
+
+
+def _pipeline(known: KnownPipeline) -> dict[str, Any]:
+    """Return where a pipeline's weights are, without loading them."""
+    embedded = not known.sources
+    hub_ids = [source for source in known.sources if "://" not in source]
+    if hub_ids:
+        found = {source: _cached_bytes(source) for source in hub_ids}
+    else:
+        folder = WEIGHTS_FOLDER / known.name if embedded else Path(known.name)
+        whole = (folder / "model_index.json").is_file()
+        found = {str(folder): _weight_bytes(folder) if whole else 0}
+    missing = [place for place, size_bytes in found.items() if not size_bytes]
+    return {
+        "name": known.name,
+        "present": not missing,
+        "size_mb": round(sum(found.values()) / MEBIBYTE) if not missing else known.size_mb,
+        "license": known.license,
+        "from": list(known.sources) or ["comes with the package"],
+        "missing": missing,
+        "commands": [] if not missing else [one for one in known.commands if not hub_ids or one.split()[-1] in missing],
+    }
+
+
+def _weight_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.suffix in WEIGHTS_SUFFIXES)
+
+
+def _cached_bytes(hub_id: str) -> int:
+    """Return the bytes of weights that the Hub's cache holds of a repository."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return _weight_bytes(Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[dict[str, Any]]:
+    """Return the processors that torch can use, with their memory."""
+    import torch
+
+    memory_mb = None
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MEBIBYTE
+    found = [{"device": "cpu", "name": platform.processor() or platform.machine(), "memory_mb": memory_mb}]
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        found.append({"device": f"cuda:{index}", "name": device.name, "memory_mb": device.total_memory // MEBIBYTE})
+    if torch.backends.mps.is_available():
+        found.append({"device": "mps", "name": "Apple GPU", "memory_mb": None})
+    return found
+
+
+def _find_vvc() -> str | None:
+    """Return the program that encodes the VVC anchor, or None."""
+    program = shutil.which("vvencapp")
+    if program:
+        return program
+    return f"imageio-ffmpeg {version}" if (version := _version("imageio-ffmpeg")) else None
+
+
+def _metric_weights() -> dict[str, bool]:
+    """Return which weights of the evaluation's metrics are in torch's hub folder."""
+    root = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
+    return {metric: (root / place).is_file() for place, metric in METRIC_WEIGHTS.items()}
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return what `diagnose` found as lines to read."""
+    lines = [f"Python {found['python']} on {found['platform']}", "", "pipelines:"]
+    for one in found["pipelines"]:
+        lines.append(f"  {one['name']}: {'present' if one['present'] else 'missing'}, {one['size_mb']} MB")
+        lines.append(f"    from {', '.join(one['from'])}; licence: {one['license']}")
+        lines += [f"    missing: {place}" for place in one["missing"]]
+        lines += [f"    to get it: {command}" for command in one["commands"]]
+    lines += ["", "libraries:"]
+    for name, version in found["libraries"].items():
+        absent = "MISSING, needed" if name in CORE_LIBRARIES else "not installed (optional)"
+        lines.append(f"  {name}: {version or absent}")
+    lines += ["", "devices:"]
+    lines += [f"  {one['device']}: {one['name']}, {one['memory_mb'] or '?'} MB" for one in found["devices"]]
+    lines += ["", "evaluation:"]
+    lines.append(f"  VVC encoder: {found['tools']['vvc'] or 'not found (optional): pip install imageio-ffmpeg'}")
+    for metric, present in found["tools"]["metric_weights"].items():
+        lines.append(f"  weights of {metric}: {'present' if present else 'not there; fetched when first used'}")
+    return lines
