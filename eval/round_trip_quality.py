@@ -3,9 +3,9 @@
     python eval/round_trip_quality.py --images FOLDER [--limit 100] [--output eval/results/round_trip/NAME.json]
 
 Each picture is compressed to a file; one `sgc decompress` process draws all files; then, per picture:
-size_bytes and rate_bpp (file on disk over the original's pixels); color_psnr_db (drawn picture averaged to the grid of the
-colour map that was sent, against that map); label_agreement (share of cells where the embedded segmenter finds in the drawn
-picture what was sent); gradient_ratio (mean gradient magnitude of the luma, drawn over original).
+size_bytes and rate_bpp (file on disk over the original's pixels); color_psnr_db (drawn picture averaged to the grid of
+the colour map that was sent, against that map); label_agreement (share of cells where the pipeline's segmenter finds in
+the drawn picture what was sent); gradient_ratio (mean gradient magnitude of the luma, drawn over original).
 """
 
 import argparse

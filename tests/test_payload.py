@@ -42,7 +42,7 @@ def test_label_maps_that_cannot_be(label_map, part):
     "levels", [np.zeros((2, 2, 3), np.int32), np.zeros((2, 2), np.int16), np.zeros((0, 2, 3), np.int16)]
 )
 def test_color_levels_that_cannot_be(levels):
-    with pytest.raises(ValueError, match="`levels`|`height`"):
+    with pytest.raises(ValueError, match=r"`levels`|`height`"):
         ColorLayer(levels, 16)
 
 

@@ -2,8 +2,8 @@
 
     shard.tar (KEY.webp, KEY.png) ──build_cache──▶ photos.bin + index.npz ──PhotoCache──▶ crops
 
-Decoding WebP files at every step would cost as much as the step itself on two cores, so the shards are decoded once. The
-cache is one flat uint8 file; `index.npz` holds the offset and size of every picture.
+Decoding WebP files at every step would cost as much as the step itself on two cores, so the shards are decoded once.
+The cache is one flat uint8 file; `index.npz` holds the offset and size of every picture.
 """
 
 from __future__ import annotations
