@@ -267,7 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
     coders[1].add_argument("--seed", type=int, help="of the noise; other seeds give other details")
     add("inspect", inspect_command, "Show what .sgc files hold, without drawing them.", "FILE")
     for command in coders:
-        command.add_argument("--preset", help="fast, or paper: 200 DDIM steps, strength 0.7, guidance 2")
+        command.add_argument("--preset", help="how to draw: fast, landscape-256, or paper (200 DDIM steps)")
     coders[0].add_argument("--segmenter", help="another one than the pipeline's: Hub id, folder or torchvision/NAME")
     add("verify", verify_command, "Check that .sgc files are whole and undamaged.", "FILE")
     add_model_commands(commands)

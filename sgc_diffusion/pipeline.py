@@ -51,6 +51,7 @@ from sgc_diffusion.taxonomy import class_table, load_taxonomy
 logger = logging.getLogger(__name__)
 
 REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over
+DETAIL_FILL = 1.5  # see `denoise`; for denoisers that were trained here, with the colours as condition
 
 ImageInput = Image.Image | np.ndarray
 StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
@@ -356,7 +357,14 @@ class SemanticCompressionPipeline(PipelineSetup):
                     return callback(self, index, timestep, {"latents": latents}).pop("latents", latents)
 
                 latents = denoise(
-                    predict, scheduler, start, torch.cat(noise), timesteps, on_step, tile_side=self.tile_side
+                    predict,
+                    scheduler,
+                    start,
+                    torch.cat(noise),
+                    timesteps,
+                    on_step,
+                    tile_side=self.tile_side,
+                    detail_fill=DETAIL_FILL if self._num_color_planes else 0.0,
                 )
             pixels = decode_latents(self.vae, latents, tile_side=self.tile_side).float()
             strength = min(recipe.strength, REDRAW_STRENGTH)

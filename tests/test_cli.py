@@ -111,7 +111,7 @@ def test_inspect_is_quick_and_imports_no_torch(compressed):
         (["verify", "missing.sgc"], "No such file"),
         (["verify", "none/*.sgc"], "no file matches"),
         (["verify", "."], "the folder holds no .sgc"),
-        (["compress", "a.png", "--pipeline", "landscap"], "no embedded pipeline"),
+        (["compress", "a.png", "--pipeline", "landscap"], "did you mean 'landscape-256'"),
     ],
 )
 def test_inputs_that_are_not_there(folder, monkeypatch, capsys, arguments, part):

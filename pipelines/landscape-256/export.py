@@ -68,6 +68,7 @@ def main() -> None:
         segmenter=averaged(segmenter, runs / "segmenter" / "checkpoint.pt"),
         taxonomy=recipe["taxonomy"],
         profile="landscape-256",
+        preset="landscape-256",
         segmenter_short_side=recipe["segmenter"]["short_side"],
     )
     temporary = arguments.output.with_suffix(".tmp")

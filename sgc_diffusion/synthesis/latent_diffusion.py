@@ -97,6 +97,7 @@ def denoise(
     on_step: StepFunction,
     *,
     tile_side: int | None = None,
+    detail_fill: float = 0.0,
 ) -> torch.Tensor:
     """Noise `start` to the first timestep and denoise it from there.
 
@@ -108,11 +109,14 @@ def denoise(
         timesteps: from `select_timesteps`.
         on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
         tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
+        detail_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
 
     Returns:
         (B, C, h, w) latents of unit scale.
     """
-    latents = scheduler.add_noise(start, noise, timesteps[:1].expand(len(start)))
+    latents = scheduler.add_noise(
+        start, noise * _noise_gain(scheduler, start, timesteps[0], detail_fill), timesteps[:1]
+    )
     height, width = latents.shape[-2:]
     for index, timestep in enumerate(timesteps):
         scaled = scheduler.scale_model_input(latents, timestep)
@@ -126,3 +130,14 @@ def denoise(
         latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
         latents = on_step(index, timestep, latents)
     return latents
+
+
+def _noise_gain(scheduler: Sampler, start: torch.Tensor, timestep: torch.Tensor, detail_fill: float) -> torch.Tensor:
+    """Return the factor (B, 1, 1, 1) of the noise.
+
+    A denoiser was trained on noised latents of unit variance. A colour map or an enlarged picture has less, and what it
+    lacks, the denoiser takes for smoothness that it has to keep: plain SDEdit from there comes out soft.
+    """
+    alpha = scheduler.alphas_cumprod[int(timestep)].to(start.device)
+    missing = (1 - start.float().var(dim=(1, 2, 3), keepdim=True)).clamp(0, 1)
+    return ((1 - alpha + alpha * missing * detail_fill) / (1 - alpha)).sqrt().to(start.dtype)

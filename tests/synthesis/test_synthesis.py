@@ -130,3 +130,21 @@ def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):
     without, with_labels = seen[0]
     assert torch.equal(with_labels, torch.ones(5, 8, 8))
     assert torch.count_nonzero(without[:3]) == 0 and torch.equal(without[3:], torch.ones(2, 8, 8))
+
+
+@pytest.mark.parametrize("fill", [0.0, 1.0])
+def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline, fill):
+    """From a start without any detail, full fill gives the unit variance that the denoiser was trained with."""
+    scheduler = build_scheduler("ddim", tiny_pipeline.scheduler)
+    timesteps = select_timesteps(scheduler, 20, 0.45, torch.device("cpu"))
+    seen = []
+
+    def predict(latents, timestep, window):
+        seen.append(latents)
+        return torch.zeros_like(latents)
+
+    noise = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, detail_fill=fill)
+    alpha = float(scheduler.alphas_cumprod[int(timesteps[0])])
+    assert 0.2 < alpha < 0.8
+    assert seen[0].var().item() == pytest.approx(1.0 if fill else 1 - alpha, abs=0.03)
