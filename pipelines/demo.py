@@ -13,8 +13,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, decode
+from sgc_diffusion import SemanticPayload, decode
 from sgc_diffusion.analysis.image_input import open_image
+from sgc_diffusion.cli import load_pipeline
 
 
 def sample_photograph() -> Path:
@@ -30,7 +31,7 @@ def side_by_side(image: Image.Image, payload: SemanticPayload, drawn: Image.Imag
     width = max(1, round(image.width * height / image.height))
     labels = Image.fromarray(payload.labels.taxonomy.palette[payload.label_map])
     panels = [
-        (image.resize((width, height), Image.Resampling.LANCZOS), f"input, {image.width}×{image.height}"),
+        (image.resize((width, height), Image.Resampling.LANCZOS), f"input, {image.width} x {image.height}"),
         (labels.resize((width, height), Image.Resampling.NEAREST), "sent: labels"),
         (Image.fromarray(payload.color_map).resize((width, height), Image.Resampling.NEAREST), "sent: colours"),
         (drawn.resize((width, height), Image.Resampling.LANCZOS), f"output, from {size_bytes} bytes"),
@@ -58,7 +59,7 @@ def main() -> None:
     file, picture = arguments.output / f"{source.stem}.sgc", arguments.output / f"{source.stem}.decoded.png"
 
     started = time.perf_counter()
-    pipeline = SemanticCompressionPipeline.from_pretrained("landscape-256")
+    pipeline = load_pipeline("landscape-256", device=None)
     loaded = time.perf_counter()
     data = pipeline.compress(image)
     compressed = time.perf_counter()

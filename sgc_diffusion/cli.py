@@ -98,10 +98,11 @@ def load_pipeline(name: str, device: str | None, segmenter: str | None = None) -
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    from sgc_diffusion.pipeline import SemanticCompressionPipeline
-
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # it tells every user without torchvision about image processors
+    from sgc_diffusion.pipeline import SemanticCompressionPipeline
+
     pipeline = SemanticCompressionPipeline.from_pretrained(name, segmenter=segmenter)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device) if device else pipeline
