@@ -88,11 +88,6 @@ def check_free(path: Path, force: bool) -> None:
         raise FileError(f"{path}: exists already; give --force to overwrite it, or -o another place")
 
 
-def read_file(path: Path) -> bytes:
-    """Return the bytes of a file."""
-    return path.read_bytes()
-
-
 def load_pipeline(name: str, device: str | None, segmenter: str | None = None) -> SemanticCompressionPipeline:
     """Load a pipeline without its progress bars."""
     from diffusers.utils import logging as diffusers_logging
@@ -146,7 +141,7 @@ def decompress_command(arguments: argparse.Namespace) -> int:
     def decompress_one(source: Path) -> dict[str, Any]:
         target = output_path(source, arguments.output, len(inputs) > 1, ".decoded.png")
         check_free(target, arguments.force)
-        data = read_file(source)
+        data = source.read_bytes()
         generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
         started = time.perf_counter()
         image = pipeline.decompress(data, generator=generator, **options)[0][0]
@@ -163,7 +158,7 @@ def inspect_command(arguments: argparse.Namespace) -> int:
     """`sgc inspect`."""
 
     def inspect_one(source: Path) -> dict[str, Any]:
-        data = read_file(source)
+        data = source.read_bytes()
         summary = bitstream.inspect(data)
         recipe = summary.recipe
         found: dict[str, Any] = {
@@ -193,7 +188,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
     """`sgc verify`."""
 
     def verify_one(source: Path) -> dict[str, Any]:
-        data = read_file(source)
+        data = source.read_bytes()
         if bitstream.encode(bitstream.decode(data)) != data:
             raise FileError("decodes, but not to what an encoder of this version would write")
         return {"file": str(source), "bytes": len(data), "intact": True}
