@@ -1,6 +1,7 @@
 """Tiny real components, and pictures that are made here: nothing is fetched and nothing is mocked."""
 
 import io
+import json
 import os
 import tarfile
 
@@ -60,6 +61,61 @@ def tiny_pipeline(tiny_pipeline_folder):
     pipeline = SemanticCompressionPipeline.from_pretrained(tiny_pipeline_folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def base_and_controlnet(tmp_path_factory):
+    """A saved Stable Diffusion 1.x pipeline and a ControlNet, with few narrow layers."""
+    from diffusers import AutoencoderKL, ControlNetModel, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    torch.manual_seed(0)
+    place = tmp_path_factory.mktemp("sd")
+    words = place / "words"
+    words.mkdir()
+    letters = [chr(code) for code in range(33, 127)]
+    entries = letters + [f"{letter}</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    (words / "vocab.json").write_text(json.dumps({entry: index for index, entry in enumerate(entries)}))
+    (words / "merges.txt").write_text("#version: 0.2\n")
+    (words / "tokenizer_config.json").write_text(
+        json.dumps({"model_max_length": 77, "tokenizer_class": "CLIPTokenizer"})
+    )
+    text = CLIPTextConfig(
+        vocab_size=len(entries), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        eos_token_id=len(entries) - 1, bos_token_id=len(entries) - 2, pad_token_id=len(entries) - 1,
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=4,
+    )
+    StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=CLIPTextModel(text),
+        tokenizer=CLIPTokenizer.from_pretrained(words),
+        scheduler=PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, skip_prk_steps=True),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(place / "base")
+    controlnet = ControlNetModel.from_unet(unet)
+    for parameter in controlnet.parameters():  # its last layers begin at zero, which would hide the labels
+        torch.nn.init.normal_(parameter, std=0.1)
+    controlnet.save_pretrained(place / "controlnet")
+    return place / "base", place / "controlnet"
 
 
 def draw_landscape(width: int, height: int, seed: int = 0) -> Image.Image:

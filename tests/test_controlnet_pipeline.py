@@ -1,7 +1,6 @@
 """Stable Diffusion with a ControlNet as decoder: tiny components of the real classes."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -10,62 +9,8 @@ import torch
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticCompressionPipeline, SemanticPayload
 from sgc_diffusion.controlnet_pipeline import ControlNetCompressionPipeline
 from sgc_diffusion.synthesis.controlnet import MAX_NAMES, draw_labels, write_prompt
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
 from sgc_diffusion.taxonomy import load_taxonomy
-
-
-@pytest.fixture(scope="module")
-def base_and_controlnet(tmp_path_factory):
-    """A saved Stable Diffusion 1.x pipeline and a ControlNet, with few narrow layers."""
-    from diffusers import AutoencoderKL, ControlNetModel, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    torch.manual_seed(0)
-    place = tmp_path_factory.mktemp("sd")
-    words = place / "words"
-    words.mkdir()
-    letters = [chr(code) for code in range(33, 127)]
-    entries = letters + [f"{letter}</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
-    (words / "vocab.json").write_text(json.dumps({entry: index for index, entry in enumerate(entries)}))
-    (words / "merges.txt").write_text("#version: 0.2\n")
-    (words / "tokenizer_config.json").write_text(
-        json.dumps({"model_max_length": 77, "tokenizer_class": "CLIPTokenizer"})
-    )
-    text = CLIPTextConfig(
-        vocab_size=len(entries), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        eos_token_id=len(entries) - 1, bos_token_id=len(entries) - 2, pad_token_id=len(entries) - 1,
-    )  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=16,
-        attention_head_dim=4,
-        norm_num_groups=4,
-    )
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    StableDiffusionPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=CLIPTextModel(text),
-        tokenizer=CLIPTokenizer.from_pretrained(words),
-        scheduler=PNDMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, skip_prk_steps=True),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(place / "base")
-    controlnet = ControlNetModel.from_unet(unet)
-    for parameter in controlnet.parameters():  # its last layers begin at zero, which would hide the labels
-        torch.nn.init.normal_(parameter, std=0.1)
-    controlnet.save_pretrained(place / "controlnet")
-    return place / "base", place / "controlnet"
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +46,16 @@ def test_labels_prompt_and_colors_all_steer_the_picture(pipeline, payload):
     assert not torch.allclose(drawn, draw(pipeline, payload, guidance_scale=1.0))
 
 
+@pytest.mark.parametrize("name", ["ddim", "dpm-solver++", "unipc"])
+def test_no_sampler_clips_latents_as_if_they_were_pixels(pipeline, name):
+    assert "clip_sample" not in pipeline.scheduler.config  # as many a base model's, where DDIM's default is to clip
+    scheduler = build_scheduler(name, pipeline.scheduler)
+    timesteps = select_timesteps(scheduler, 4, 0.5, torch.device("cpu"))
+    start, noise = torch.full((1, 4, 8, 8), 3.0), torch.zeros(1, 4, 8, 8)
+    clean = denoise(lambda z, t, _: torch.zeros_like(z), scheduler, start, noise, timesteps, lambda i, t, z: z)
+    assert torch.allclose(clean, start, rtol=0.05)
+
+
 def test_a_payload_of_another_taxonomy_is_drawn_in_the_palette_it_maps_to(pipeline, payload):
     landscape = LabelLayer(np.where(payload.label_map == 2, 1, 19).astype(np.uint8), "landscape-24")  # sky, wall
     assert torch.equal(draw(pipeline, payload), draw(pipeline, dataclasses.replace(payload, labels=landscape)))
@@ -132,8 +87,15 @@ def test_parts_of_different_models_are_refused(pipeline, base_and_controlnet):
     components = {**pipeline.components, "controlnet": ControlNetModel.from_config(config)}
     with pytest.raises(ValueError, match="must be equal"):
         ControlNetCompressionPipeline(**components)
-    with pytest.raises((ValueError, OSError), match="controlnet"):
-        SemanticCompressionPipeline.from_pretrained(base_and_controlnet[1], controlnet=str(base_and_controlnet[1]))
+    base, controlnet = base_and_controlnet
+    cases = [
+        (controlnet, controlnet, r"is a folder without model_index\.json"),
+        (base, base, "holds a model of an unknown class, not a ControlNetModel"),
+        (base, base / "unet", "holds a UNet2DConditionModel, not a ControlNetModel"),
+    ]
+    for first, second, message in cases:
+        with pytest.raises(ValueError, match=message):
+            SemanticCompressionPipeline.from_pretrained(first, controlnet=second)
 
 
 def test_label_pictures_are_in_the_palette():

@@ -42,7 +42,8 @@ def build_scheduler(name: str, trained: Sampler) -> Sampler:
     """
     if name not in SCHEDULER_CLASSES:
         raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULER_CLASSES)}, got {name!r}")
-    return SCHEDULER_CLASSES[name].from_config(trained.config)
+    # Clipping, DDIM's default where the trained scheduler says nothing of it, is for pixels, not for latents.
+    return SCHEDULER_CLASSES[name].from_config(trained.config, clip_sample=False)
 
 
 def select_timesteps(
