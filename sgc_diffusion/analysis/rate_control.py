@@ -192,9 +192,10 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
         (h, w) uint8.
     """
     result = label_map.copy()
+    regions = np.empty(label_map.shape, dtype=np.int32)
     for label in np.unique(label_map):
-        regions, count = ndimage.label(label_map == label)
-        sizes = np.bincount(regions.ravel(), minlength=count + 1)
+        ndimage.label(label_map == label, output=regions)
+        sizes = np.bincount(regions.ravel())
         for region in np.flatnonzero(sizes < min_cells):
             if region:
                 inside = regions == region

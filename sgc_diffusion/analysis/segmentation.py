@@ -18,6 +18,7 @@ from sgc_diffusion.analysis.color_map import grid_size
 
 NUM_LABEL_CELLS = 1024  # 32×32 for a square picture: 16 pixels a cell at 512×512
 MAX_LABEL_SIDE = 1024
+MAX_ASPECT = 4  # of the segmenter's input; a narrower picture would be enlarged beyond memory
 VOTES_PER_SIDE = 4  # fine labels a cell, along each side, that the majority is taken of
 
 
@@ -62,7 +63,7 @@ def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, si
     """Return class ids of a size for a picture that is fed as RGB in [−1, 1]."""
     short_side = getattr(segmenter, "short_side", short_side)
     scale = short_side / min(image.size)
-    fed = [min(4 * short_side, max(32, 32 * round(side * scale / 32))) for side in image.size]
+    fed = [min(MAX_ASPECT * short_side, max(32, 32 * round(side * scale / 32))) for side in image.size]
     resized = np.array(image.resize((fed[0], fed[1]), Image.Resampling.BILINEAR, reducing_gap=2.0))
     parameter = next(segmenter.parameters())
     pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(parameter.device)
@@ -72,6 +73,9 @@ def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, si
 
 def _segment_processed(segmenter: nn.Module, processor: Any, image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
     """Return class ids of a size for a picture that goes through a transformers processor."""
+    width, height = (max(side, -(-max(image.size) // MAX_ASPECT)) for side in image.size)
+    if (width, height) != image.size:
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
     arguments: dict[str, Any] = {"images": image, "return_tensors": "pt"}
     if hasattr(processor, "tokenizer"):  # OneFormer is told its task in words
         arguments["task_inputs"] = ["semantic"]

@@ -7,17 +7,21 @@ model.config.id2label ─────matched by names─────────
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from torch import nn
 
+from sgc_diffusion.embedded import check_place
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
 
-UNIVERSAL_TYPES = {"mask2former", "maskformer", "oneformer", "eomt", "eomt_dinov3"}  # AutoModelForUniversalSegmentation
+UNIVERSAL_TYPES = {"mask2former", "maskformer", "oneformer"}  # of AutoModelForUniversalSegmentation
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 MIN_NAMES_IN_PLACE = 0.6  # of the names of a set that must stand at their own id for the rest to be taken on trust
 GENERIC_NAME = re.compile(r"(LABEL_)?\d+")  # what transformers calls labels that nobody named
 MAX_NAMES_SHOWN = 5
@@ -35,50 +39,73 @@ def load_segmenter(name: str, **kwargs: Any) -> tuple[nn.Module, Any]:
         The model, and the processor that transformers gives it; None for torchvision.
 
     Raises:
-        ValueError: a model that does not segment.
-        OSError: a name that cannot be reached.
+        ValueError: a name that leads nowhere, a model that does not segment, or one whose files do not fit together.
+        OSError: a model that cannot be reached, or that lacks a file.
     """
     if name.startswith("torchvision/"):
         from sgc_diffusion.analysis.torchvision_segmenters import load_deeplab
 
         return load_deeplab(name.removeprefix("torchvision/")), None
-    from transformers import (
-        AutoConfig,
-        AutoImageProcessor,
-        AutoModelForSemanticSegmentation,
-        AutoModelForUniversalSegmentation,
-        AutoProcessor,
-    )
+    from transformers import AutoConfig, AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
 
+    check_place("segmenter", name)
     try:
         config = AutoConfig.from_pretrained(name, **kwargs)
     except ValueError as error:  # a config.json without a known model_type, such as a diffusers model
-        raise ValueError(f"`segmenter` {name} is no transformers model: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"`segmenter` {name} is no transformers model: {reason}") from error
     is_universal = config.model_type in UNIVERSAL_TYPES
     auto_class = AutoModelForUniversalSegmentation if is_universal else AutoModelForSemanticSegmentation
     if type(config) not in auto_class._model_mapping:
         raise ValueError(
-            f"`segmenter` {name} is a {config.model_type} model, which does not segment; give a Mask2Former, "
-            "OneFormer, MaskFormer, SegFormer, UperNet, BEiT or DPT model"
+            f"`segmenter` {name} is a {config.model_type} model, of which no label map is read here; give a "
+            "Mask2Former, OneFormer, MaskFormer, SegFormer, UperNet, BEiT or DPT model"
         )
-    model = auto_class.from_pretrained(name, **kwargs)
-    loader = AutoProcessor if config.model_type == "oneformer" else AutoImageProcessor
-    return model.eval(), loader.from_pretrained(name, **kwargs)
+    try:
+        model = auto_class.from_pretrained(name, **kwargs)
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"`segmenter` {name}: its weights are damaged or do not fit its config.json ({reason}); download it again"
+        ) from error
+    return model.eval(), _load_processor(name, config.model_type, **kwargs)
 
 
 def load_image_processor(folder: Path) -> Any:
     """Return the processor saved beside a segmenter's weights, or None where there is none."""
-    if not (folder / "preprocessor_config.json").is_file() and not (folder / "processor_config.json").is_file():
+    if not any((folder / one).is_file() for one in PROCESSOR_FILES):
         return None
+    return _load_processor(str(folder), json.loads((folder / "config.json").read_text("utf-8")).get("model_type"))
+
+
+def _load_processor(name: str, model_type: str | None, **kwargs: Any) -> Any:
+    """Return the processor of a model; see `load_segmenter`."""
     from transformers import AutoImageProcessor, AutoProcessor
 
-    is_oneformer = '"model_type": "oneformer"' in (folder / "config.json").read_text("utf-8")
-    return (AutoProcessor if is_oneformer else AutoImageProcessor).from_pretrained(folder)
+    try:
+        if model_type == "oneformer":  # its class_info_file is for training, and lies in a repository of its own
+            return AutoProcessor.from_pretrained(name, class_info_file=None, **kwargs)
+        return AutoImageProcessor.from_pretrained(name, **kwargs)
+    except OSError as error:
+        raise OSError(
+            f"`segmenter` {name} has no image processor ({PROCESSOR_FILES[0]}); copy it there from where the model "
+            "comes from, or give the loaded model itself, which is then fed RGB in [−1, 1]"
+        ) from error
 
 
 def label_names(segmenter: nn.Module) -> tuple[str, ...]:
-    """Return the names of a segmenter's labels in the order of their ids."""
+    """Return the names of a segmenter's labels in the order of their ids.
+
+    Raises:
+        ValueError: an id without a name.
+    """
     config: Any = segmenter.config
+    missing = set(range(config.num_labels)) - set(config.id2label)
+    if missing:
+        raise ValueError(
+            f"`segmenter` has {config.num_labels} labels, but its config.id2label names none of id {min(missing)}; "
+            "number its entries from 0 on"
+        )
     return tuple(config.id2label[index] for index in range(config.num_labels))
 
 

@@ -5,7 +5,7 @@ RGB [−1, 1] ──ImageNet normalisation──▶ network ──▶ `.logits`,
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +29,8 @@ class TorchvisionSegmenter(nn.Module):
     """
 
     short_side = SHORT_SIDE
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, network: nn.Module, taxonomy: str) -> None:
         super().__init__()
@@ -52,6 +54,7 @@ def load_deeplab(name: str) -> TorchvisionSegmenter:
 
     Raises:
         ValueError: an unknown name, or weights that are none of this network.
+        OSError: weights that are not there and cannot be fetched.
         ImportError: torchvision is not installed.
     """
     architecture, _, path = name.partition(":")
@@ -60,11 +63,14 @@ def load_deeplab(name: str) -> TorchvisionSegmenter:
     try:
         from torchvision.models import segmentation
     except ImportError as error:
-        raise ImportError("torchvision is not installed; `pip install torchvision`") from error
+        raise ImportError(
+            "torchvision is not installed; `pip install torchvision` beside the torch that is here"
+        ) from error
     if not path:
-        return TorchvisionSegmenter(getattr(segmentation, architecture)(weights="DEFAULT"), "voc-21").eval()
-    state = torch.load(Path(path), map_location="cpu", weights_only=True)
-    state = state.get("model", state.get("state_dict", state))
+        return TorchvisionSegmenter(_with_published_weights(getattr(segmentation, architecture)), "voc-21").eval()
+    from sgc_diffusion.conversion.checkpoint import read_state_dict
+
+    state = read_state_dict(path)
     if "classifier.4.weight" not in state:
         raise ValueError(f"`segmenter` {path} holds no weights of {architecture}: classifier.4.weight is missing")
     num_classes = len(state["classifier.4.weight"])
@@ -77,5 +83,22 @@ def load_deeplab(name: str) -> TorchvisionSegmenter:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"`segmenter` {path} holds no weights of {architecture}: {str(error)[:200]}") from error
+        raise ValueError(
+            f"`segmenter` {path} holds no weights of {architecture}: {' '.join(str(error).split())[:200]}"
+        ) from error
     return TorchvisionSegmenter(network, fitting[0]).eval()
+
+
+def _with_published_weights(build: Callable[..., nn.Module]) -> nn.Module:
+    """Return a network with torchvision's weights, which torch fetches into its hub folder.
+
+    Raises:
+        OSError: weights that are not there and cannot be fetched.
+    """
+    try:
+        return build(weights="DEFAULT")
+    except OSError as error:
+        raise OSError(
+            f"`segmenter` torchvision/{build.__name__}: its weights are not in {torch.hub.get_dir()}/checkpoints and "
+            f"cannot be fetched ({error}); connect, copy them there, or give torchvision/{build.__name__}:weights.pth"
+        ) from error

@@ -37,7 +37,8 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a checkpoint by their names.
 
     Args:
-        path: a `.ckpt` or `.pt` file, whose tensors are at the top or under `state_dict`, or a `.safetensors` file.
+        path: a `.ckpt`, `.pt` or `.pth` file, whose tensors are at the top or, as pytorch-lightning and torchvision's
+            training write them, under `state_dict` or `model`; or a `.safetensors` file.
 
     Raises:
         ValueError: no checkpoint, one that is damaged, or one without tensors.
@@ -45,13 +46,14 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"`checkpoint` {path} is no file; give the .ckpt file that the authors published")
+        raise FileNotFoundError(f"`checkpoint` {path} is no file; give the one that the authors published")
     if path.suffix == ".safetensors":
         content: Any = load_file(path)
     else:
         content = _read_pickle(path)
-    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    found = {name: value for name, value in (tensors or {}).items() if isinstance(value, torch.Tensor)}
+    tensors = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else None
+    found = dict(tensors) if isinstance(tensors, dict) else {}
+    found = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
     if not found:
         raise ValueError(f"`checkpoint` {path} holds no tensors by name; expected a dictionary with `state_dict`")
     return found

@@ -1,5 +1,6 @@
-"""Segmenters of the ecosystem: tiny networks of the real classes, with the label names that model cards have."""
+"""What segmenters call their labels, as model cards write it, and what cannot be one."""
 
+import os
 import subprocess
 import sys
 
@@ -9,105 +10,8 @@ import torch
 
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticPayload, decode, encode
 from sgc_diffusion.analysis.segmentation import segment_images
-from sgc_diffusion.analysis.segmenters import load_image_processor, load_segmenter, match_labels, segmenter_table
-from sgc_diffusion.analysis.torchvision_segmenters import TorchvisionSegmenter, load_deeplab
-from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
-
-
-def named(taxonomy):
-    return dict(enumerate(load_taxonomy(taxonomy).names))
-
-
-def build_segformer(labels):
-    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
-
-    config = SegformerConfig(
-        hidden_sizes=[8, 8, 16, 16],
-        depths=[1, 1, 1, 1],
-        num_attention_heads=[1, 1, 2, 2],
-        decoder_hidden_size=16,
-        id2label=labels,
-    )
-    processor = SegformerImageProcessor(size={"height": 64, "width": 64})
-    return SegformerForSemanticSegmentation(config), processor
-
-
-def build_mask2former(labels):
-    from transformers import (
-        Mask2FormerConfig,
-        Mask2FormerForUniversalSegmentation,
-        Mask2FormerImageProcessor,
-        SwinConfig,
-    )
-
-    backbone = SwinConfig(
-        image_size=64,
-        embed_dim=8,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=2,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    config = Mask2FormerConfig(
-        backbone_config=backbone,
-        feature_size=32,
-        mask_feature_size=32,
-        hidden_dim=32,
-        encoder_feedforward_dim=32,
-        encoder_layers=1,
-        decoder_layers=2,
-        num_attention_heads=2,
-        dim_feedforward=32,
-        num_queries=5,
-        id2label=labels,
-    )
-    processor = Mask2FormerImageProcessor(size={"height": 64, "width": 64}, num_labels=len(labels))
-    return Mask2FormerForUniversalSegmentation(config), processor
-
-
-def build_upernet(labels):
-    from transformers import ConvNextConfig, SegformerImageProcessor, UperNetConfig, UperNetForSemanticSegmentation
-
-    stages = ["stage1", "stage2", "stage3", "stage4"]
-    backbone = ConvNextConfig(hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], out_features=stages)
-    config = UperNetConfig(
-        backbone_config=backbone, hidden_size=16, use_auxiliary_head=False, pool_scales=[1, 2], id2label=labels
-    )
-    return UperNetForSemanticSegmentation(config), SegformerImageProcessor(size={"height": 64, "width": 64})
-
-
-BUILDERS = {
-    "segformer": (build_segformer, "ade20k-150"),
-    "mask2former": (build_mask2former, "mapillary-65"),
-    "upernet": (build_upernet, "coco-stuff-171"),
-}
-
-
-@pytest.mark.parametrize("kind", BUILDERS)
-def test_every_family_loads_by_its_type_and_segments(kind, tmp_path, landscape):
-    torch.manual_seed(0)
-    build, taxonomy = BUILDERS[kind]
-    model, processor = build(named(taxonomy))
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    loaded, loaded_processor = load_segmenter(str(tmp_path))
-    assert type(loaded) is type(model) and not loaded.training
-    assert type(load_image_processor(tmp_path)) is type(loaded_processor)
-    table = segmenter_table(loaded, "coco-stuff-182")
-    image = landscape(96, 64)
-    (label_map,) = segment_images(
-        loaded, [image], short_side=0, num_cells=24, image_processor=loaded_processor, class_ids=table
-    )
-    assert label_map.shape == (4, 6) and label_map.dtype == np.uint8
-    assert set(label_map.ravel()) <= set(table)
-    if kind == "segformer":
-        with torch.no_grad():
-            logits = loaded(**loaded_processor(image, return_tensors="pt")).logits
-        fine = torch.nn.functional.interpolate(logits, (16, 24), mode="bilinear").argmax(1)[0].numpy()
-        wanted = np.array(
-            [[np.bincount(table[fine[4 * y :, 4 * x :][:4, :4]].ravel()).argmax() for x in range(6)] for y in range(4)]
-        )
-        assert np.array_equal(label_map, wanted)
+from sgc_diffusion.analysis.segmenters import load_segmenter, match_labels, segmenter_table
+from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
 
 
 def test_a_model_that_does_not_segment_is_refused(tmp_path):
@@ -116,11 +20,48 @@ def test_a_model_that_does_not_segment_is_refused(tmp_path):
     ViTModel(ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(ValueError, match="is a vit model, which does not segment"):
+    with pytest.raises(ValueError, match="is a vit model, of which no label map is read here; give a Mask2Former"):
         load_segmenter(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match="is no transformers model"):
         load_segmenter(str(tmp_path))
+    for name in ("./nowhere", "", "segformer"):
+        with pytest.raises(ValueError, match=f"`segmenter` '{name}' is no folder here and no Hub id"):
+            load_segmenter(name)
+
+
+def build_mobilenet(num_labels=21):
+    from transformers import MobileNetV2Config, MobileNetV2ForSemanticSegmentation, MobileNetV2ImageProcessor
+
+    config = MobileNetV2Config(depth_multiplier=0.1, image_size=64, num_labels=num_labels, output_stride=8)
+    processor = MobileNetV2ImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    return MobileNetV2ForSemanticSegmentation(config).eval(), processor
+
+
+def test_a_folder_without_processor_or_with_other_weights_is_named(tmp_path):
+    model, processor = build_mobilenet()
+    model.save_pretrained(tmp_path)
+    with pytest.raises(OSError, match=r"has no image processor \(preprocessor_config\.json\)"):
+        load_segmenter(str(tmp_path))
+    processor.save_pretrained(tmp_path)
+    assert type(load_segmenter(str(tmp_path))[1]) is type(processor)
+    build_mobilenet(7)[0].config.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"its weights are damaged or do not fit its config\.json"):
+        load_segmenter(str(tmp_path))
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(ValueError, match="its weights are damaged"):
+        load_segmenter(str(tmp_path))
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 2)])
+def test_a_picture_one_pixel_wide_does_not_fill_the_memory(size, landscape):
+    model, processor = build_mobilenet()
+    shapes = []
+    model.register_forward_pre_hook(
+        lambda _, args, kwargs: shapes.append(kwargs["pixel_values"].shape), with_kwargs=True
+    )
+    (label_map,) = segment_images(model, [landscape(*size)], short_side=64, image_processor=processor)
+    assert max(shapes[0][2:]) <= 4 * 64 and min(label_map.shape) == 1
 
 
 @pytest.mark.parametrize("taxonomy", [name for name in NUMBERS if not name.startswith("landscape")])
@@ -152,6 +93,45 @@ def test_the_names_of_model_cards_are_understood():
     ]
 
 
+def test_the_names_of_coco_panoptic_are_all_known():
+    things = load_taxonomy("coco-stuff-171").names[:80]
+    merged = "tree fence ceiling sky-other cabinet table floor-other pavement mountain grass dirt paper food-other"
+    merged = [f"{name}-merged" for name in [*merged.split(), "building-other", "rock", "wall-other", "rug"]]
+    taxonomy, ids = match_labels((*things, "banner", "door-stuff", "floor-wood", "window-blind", *merged))
+    names = load_taxonomy(taxonomy).names
+    assert taxonomy == "coco-stuff-182" and len(set(ids)) == len(ids) == 101
+    assert [names[index] for index in ids[:80]] == list(things)
+    assert names[ids[86]] == "ceiling-other"
+
+
+SKY_ROAD_CAR = {
+    "coco-stuff-182": ("sky-other", "road", "car"),
+    "coco-stuff-171": ("sky-other", "road", "car"),
+    "ade20k-150": ("sky", "road", "car"),
+    "cityscapes-19": ("sky", "road", "car"),
+    "mapillary-65": ("Sky", "Road", "Car"),
+    "voc-21": (None, None, "car"),
+    "landscape-24": ("sky", "road", "object"),
+}
+
+
+@pytest.mark.parametrize("target", ["coco-stuff-182", "ade20k-150", "landscape-24"])
+@pytest.mark.parametrize("source", [name for name in SKY_ROAD_CAR if name != "landscape-24"])
+def test_every_label_set_feeds_every_decoder(source, target):
+    table = class_table(source, target)
+    known, wanted = load_taxonomy(source).names, load_taxonomy(target).names
+    for name, meant in zip(SKY_ROAD_CAR[source], SKY_ROAD_CAR[target], strict=True):
+        if name is not None:
+            assert wanted[table[known.index(name)]] == meant
+
+
+def test_ids_without_a_name_are_told():
+    model, _ = build_mobilenet()
+    model.config.id2label = {index + 1: name for index, name in enumerate(load_taxonomy("voc-21").names)}
+    with pytest.raises(ValueError, match="names none of id 0"):
+        segmenter_table(model, "voc-21")
+
+
 def test_unknown_names_are_listed():
     names = ("person", "sky-other", "tumour", "stroma")
     with pytest.raises(ValueError, match=r"lacks tumour, stroma; set the model's config\.id2label"):
@@ -164,27 +144,6 @@ def test_labels_without_names_must_be_as_many_as_the_taxonomy_has():
     assert np.array_equal(segmenter_table(segmenter, "landscape-24"), np.arange(24))
     with pytest.raises(ValueError, match="`segmenter` knows 24 classes without names"):
         segmenter_table(segmenter, "ade20k-150")
-
-
-class ChannelNetwork(torch.nn.Module):
-    """Returns its input as the logits of three of 21 classes."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.ones(()))
-
-    def forward(self, pixels):
-        return {"out": torch.cat([pixels * self.scale, pixels.new_full((1, 18, *pixels.shape[2:]), -9)], dim=1)}
-
-
-def test_a_torchvision_network_sees_imagenet_normalisation():
-    segmenter = TorchvisionSegmenter(ChannelNetwork(), "voc-21")
-    white = segmenter(torch.ones(1, 3, 4, 4)).logits[0, :3, 0, 0]
-    assert torch.allclose(white, torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]))
-    table = segmenter_table(segmenter, "landscape-24")
-    assert load_taxonomy("landscape-24").names[table[15]] == "creature"
-    with pytest.raises(ValueError, match="torchvision/unet is not known"):
-        load_deeplab("unet")
 
 
 @pytest.mark.parametrize("taxonomy", ["coco-stuff-171", "mapillary-65"])
@@ -213,7 +172,7 @@ def test_a_torchvision_that_does_not_fit_the_torch_can_be_imported(tmp_path):
         "import torchvision, torch\n"
         "assert not [one for one in sys.meta_path if type(one).__name__ == '_TorchvisionFinder']\n"
     )
-    environment = {**__import__("os").environ}
+    environment = dict(os.environ)
     environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if torch.version.cuda is None:
