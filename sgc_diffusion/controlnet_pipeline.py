@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from diffusers import ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
@@ -24,9 +24,6 @@ from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 DEFAULT_NAME = "controlnet-seg"
-DEFAULT_BASE = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-DEFAULT_CONTROLNET = "lllyasviel/control_v11p_sd15_seg"
-DEFAULT_SEGMENTER = "openmmlab/upernet-convnext-small"  # ADE20K, what the ControlNet's maps were made with
 NEGATIVE_PROMPT = "painting, drawing, cartoon, blurry, low quality, text, watermark"
 
 
@@ -127,36 +124,3 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             recipe.guidance_scale,
             self.config.conditioning_scale,
         )
-
-
-def load_base(
-    name: str, *, base: str = DEFAULT_BASE, controlnet: str = DEFAULT_CONTROLNET, **kwargs: Any
-) -> ControlNetCompressionPipeline:
-    """Make a pipeline of a Stable Diffusion 1.x model and a ControlNet.
-
-    Args:
-        name: Hub id or folder of the base model, or `controlnet-seg` for `base`.
-        base: taken where `name` is `controlnet-seg`.
-        controlnet: Hub id or folder of the ControlNet.
-        **kwargs: what diffusers' `from_pretrained` takes.
-
-    Raises:
-        ValueError: parts that do not belong together, or a base that is no Stable Diffusion 1.x model.
-        OSError: an id that cannot be reached.
-    """
-    source = base if name == DEFAULT_NAME else name
-    try:
-        found = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, feature_extractor=None, **kwargs)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"`base` {source} is no Stable Diffusion 1.x pipeline: {str(error).splitlines()[0]}"
-        ) from error
-    kwargs.pop("revision", None)  # the base's
-    return ControlNetCompressionPipeline(
-        vae=found.vae,
-        unet=found.unet,
-        scheduler=found.scheduler,
-        controlnet=ControlNetModel.from_pretrained(controlnet, **kwargs),
-        text_encoder=found.text_encoder,
-        tokenizer=found.tokenizer,
-    )

@@ -6,9 +6,11 @@ known pipelines, package metadata, torch ──diagnose──▶ {"pipelines": �
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from sgc_diffusion.embedded import WEIGHTS_FOLDER
 from sgc_diffusion.known_pipelines import KNOWN_PIPELINES, KnownPipeline
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors", "numpy", "scipy",
-             "pillow", "torchvision", "pyiqa", "open-clip-torch", "torchmetrics", "gradio", "ray")  # fmt: skip
+             "pillow", "torchvision", "pyiqa", "open-clip-torch", "torchmetrics", "imageio-ffmpeg", "av", "gradio",
+             "ray")  # fmt: skip
 CORE_LIBRARIES = LIBRARIES[:9]
 WEIGHTS_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth"}
+UNUSED_PARTS = {"safety_checker", "feature_extractor", "image_encoder"}  # of a Stable Diffusion base
 METRIC_WEIGHTS = {  # file below torch's hub folder → metric of the paper's table
     "hub/pyiqa/musiq_koniq_ckpt-e95806b9.pth": "MUSIQ",
     "hub/checkpoints/vgg16-397923af.pth": "LPIPS (VGG)",
@@ -52,8 +56,7 @@ def _pipeline(known: KnownPipeline) -> dict[str, Any]:
         found = {source: _cached_bytes(source) for source in hub_ids}
     else:
         folder = WEIGHTS_FOLDER / known.name if embedded else Path(known.name)
-        whole = (folder / "model_index.json").is_file()
-        found = {str(folder): _weight_bytes(folder) if whole else 0}
+        found = {str(folder if embedded else folder.absolute()): _weight_bytes(folder) if _is_whole(folder) else 0}
     missing = [place for place, size_bytes in found.items() if not size_bytes]
     return {
         "name": known.name,
@@ -62,8 +65,23 @@ def _pipeline(known: KnownPipeline) -> dict[str, Any]:
         "license": known.license,
         "from": list(known.sources) or ["comes with the package"],
         "missing": missing,
-        "commands": [] if not missing else [one for one in known.commands if not hub_ids or one.split()[-1] in missing],
+        "commands": [one for one in known.commands if missing and (not hub_ids or any(id_ in one for id_ in missing))],
     }
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether a model's folder, or each part of a pipeline's that is used, holds what it needs."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        return any(path.suffix in WEIGHTS_SUFFIXES for path in folder.glob("*"))
+    named = {
+        name for name, value in json.loads(index.read_text("utf-8")).items() if isinstance(value, list) and value[0]
+    }
+    for part in named - UNUSED_PARTS:
+        suffixes = {".json"} if part in ("scheduler", "tokenizer") else WEIGHTS_SUFFIXES
+        if not any(path.suffix in suffixes for path in (folder / part).glob("*")):
+            return False
+    return True
 
 
 def _weight_bytes(folder: Path) -> int:
@@ -71,10 +89,13 @@ def _weight_bytes(folder: Path) -> int:
 
 
 def _cached_bytes(hub_id: str) -> int:
-    """Return the bytes of weights that the Hub's cache holds of a repository."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return _weight_bytes(Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots")
+    """Return the bytes of weights that the Hub's cache holds of a repository; 0 if no revision of it is whole."""
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return 0
+    snapshots = (Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots").glob("*")
+    return max((_weight_bytes(one) for one in snapshots if _is_whole(one)), default=0)
 
 
 def _version(name: str) -> str | None:
@@ -86,12 +107,14 @@ def _version(name: str) -> str | None:
 
 def _devices() -> list[dict[str, Any]]:
     """Return the processors that torch can use, with their memory."""
-    import torch
-
     memory_mb = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MEBIBYTE
     found = [{"device": "cpu", "name": platform.processor() or platform.machine(), "memory_mb": memory_mb}]
+    try:
+        import torch
+    except (ImportError, OSError):  # missing, or linked to libraries that are
+        return found
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         found.append({"device": f"cuda:{index}", "name": device.name, "memory_mb": device.total_memory // MEBIBYTE})
@@ -101,11 +124,16 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _find_vvc() -> str | None:
-    """Return the program that encodes the VVC anchor, or None."""
-    program = shutil.which("vvencapp")
-    if program:
-        return program
-    return f"imageio-ffmpeg {version}" if (version := _version("imageio-ffmpeg")) else None
+    """Return the program that encodes the VVC anchor, or None: imageio-ffmpeg's if it was built with vvenc."""
+    try:
+        import imageio_ffmpeg
+
+        listed = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-encoders"], capture_output=True)
+        if b"libvvenc" in listed.stdout:
+            return f"imageio-ffmpeg {_version('imageio-ffmpeg')}"
+    except (ImportError, RuntimeError, OSError):  # not installed, or without a program for this platform
+        pass
+    return shutil.which("vvencapp")
 
 
 def _metric_weights() -> dict[str, bool]:
@@ -129,7 +157,8 @@ def describe(found: dict[str, Any]) -> list[str]:
     lines += ["", "devices:"]
     lines += [f"  {one['device']}: {one['name']}, {one['memory_mb'] or '?'} MB" for one in found["devices"]]
     lines += ["", "evaluation:"]
-    lines.append(f"  VVC encoder: {found['tools']['vvc'] or 'not found (optional): pip install imageio-ffmpeg'}")
+    absent = "not found (optional): pip install imageio-ffmpeg, or put vvencapp on PATH"
+    lines.append(f"  VVC encoder: {found['tools']['vvc'] or absent}")
     for metric, present in found["tools"]["metric_weights"].items():
         lines.append(f"  weights of {metric}: {'present' if present else 'not there; fetched when first used'}")
     return lines

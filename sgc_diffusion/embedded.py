@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sgc_diffusion.known_pipelines import KNOWN_PIPELINES
 
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 HASH_BLOCK_BYTES = 2**24  # published denoisers are larger than what one wants to hold at once
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
@@ -33,13 +34,13 @@ def resolve_name(name_or_path: str) -> str:
     if name_or_path in embedded_names():
         return str(WEIGHTS_FOLDER / name_or_path)
     folder = Path(name_or_path)
-    if folder.is_dir():
+    if name_or_path and folder.is_dir():
         if not (folder / "model_index.json").is_file():
             raise ValueError(
                 f"{name_or_path} is a folder without model_index.json; give one that `save_pretrained` wrote"
             )
         return name_or_path
-    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name_or_path):
+    if HUB_ID.fullmatch(name_or_path):
         return name_or_path
     known = next((one for one in KNOWN_PIPELINES if one.name == name_or_path), None)
     if known is not None:
@@ -51,6 +52,20 @@ def resolve_name(name_or_path: str) -> str:
         f"{name_or_path!r} is no known pipeline ({', '.join(names)}), no folder here, and no Hub id (owner/name)"
         + (f"; did you mean {close[0]!r}?" if close else "")
     )
+
+
+def check_place(argument: str, name: str) -> None:
+    """Check that a name is that of a folder or can be one on the Hub.
+
+    Args:
+        argument: what the user gave the name as, for the message.
+        name: of a single model, which has no embedded names.
+
+    Raises:
+        ValueError: neither.
+    """
+    if not (name and Path(name).is_dir()) and not HUB_ID.fullmatch(name):
+        raise ValueError(f"`{argument}` {name!r} is no folder here and no Hub id (owner/name); check the spelling")
 
 
 def hash_weights(folder: Path) -> int:

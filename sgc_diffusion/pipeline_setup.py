@@ -12,6 +12,7 @@ from sgc_diffusion.analysis.segmenters import segmenter_table
 from sgc_diffusion.payload import PROFILES
 from sgc_diffusion.presets import preset_values
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor
+from sgc_diffusion.taxonomy import NUMBERS
 
 LABEL_RESAMPLINGS = ("nearest", "area")  # see `conditioning.label_planes`
 
@@ -44,6 +45,8 @@ class PipelineSetup(DiffusionPipeline):
         self.weights_hash = 0
         self.tile_side: int | None = None
         self._image_processor: Any = None
+        if taxonomy not in NUMBERS:
+            raise ValueError(f"`taxonomy` must be one of {', '.join(NUMBERS)}, got {taxonomy!r}")
         if profile not in PROFILES:
             raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {profile!r}")
         if label_resampling not in LABEL_RESAMPLINGS:
