@@ -244,9 +244,11 @@ def convert_checkpoint(
     convert_denoiser(tensors, settings, unet, use_ema=use_ema)
     if "scale_factor" in tensors:
         vae.register_to_config(scaling_factor=float(tensors["scale_factor"]))
+    for module in (vae, unet):
+        nn.Module.to(module, DTYPES[dtype])  # in place; diffusers' own `to` warns
     pipeline = SemanticCompressionPipeline(
-        nn.Module.to(vae, DTYPES[dtype]),  # diffusers' own `to` warns
-        nn.Module.to(unet, DTYPES[dtype]),
+        vae,
+        unet,
         scheduler,
         segmenter=None,
         taxonomy=label_set,

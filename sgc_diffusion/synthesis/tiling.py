@@ -61,10 +61,10 @@ def blend_tiles(
     windows = tile_windows(height, width, tile_side, overlap)
     if len(windows) == 1:
         return compute(windows[0])
-    total = weights = None
-    for rows, columns in windows:
+    total = weights = torch.zeros(())
+    for index, (rows, columns) in enumerate(windows):
         tile = compute((rows, columns))
-        if total is None:
+        if index == 0:
             total = tile.new_zeros((*tile.shape[:2], round(height * scale), round(width * scale)), dtype=torch.float32)
             weights = torch.zeros_like(total[:1, :1])
         ramp = torch.outer(*(_ramp(side).to(total.device) for side in tile.shape[-2:]))
@@ -72,7 +72,6 @@ def blend_tiles(
         place = (..., slice(top, top + tile.shape[-2]), slice(left, left + tile.shape[-1]))
         total[place] += tile.float() * ramp
         weights[place] += ramp
-    assert total is not None and weights is not None
     return (total / weights).to(tile.dtype)
 
 

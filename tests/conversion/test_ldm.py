@@ -192,6 +192,21 @@ def test_half_precision_is_written_and_drawn(tiny_checkpoint, tmp_path, capsys):
     assert {value.dtype for value in weights.values()} == {torch.float16}
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 1e-2), (torch.bfloat16, 1e-1)])
+def test_half_precision_computes_nearly_the_original(tiny_checkpoint, originals, dtype, tolerance):
+    config = tiny_checkpoint.parent / "config.yaml"
+    folder = convert_checkpoint(tiny_checkpoint, tiny_checkpoint.parent / "half", config=config, dtype="float16")
+    pipeline = SemanticCompressionPipeline.from_pretrained(folder, dtype=dtype)
+    image, latents, planes = (originals[name].to(dtype) for name in ("image", "latents", "planes"))
+    assert difference(pipeline.vae.encode(image).latents, originals["encoded"]) < tolerance
+    assert (
+        difference(pipeline.vae.decode(latents, force_not_quantize=True).sample, originals["decoded_plain"]) < tolerance
+    )
+    predicted = pipeline.unet(torch.cat([latents, planes], dim=1), torch.tensor([500])).sample
+    assert difference(predicted, originals["noise_500"]) < tolerance
+
+
 RAN = []
 
 
