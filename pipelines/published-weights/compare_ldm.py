@@ -8,7 +8,7 @@ authors' LatentDiffusion ──random weights──▶ model.ckpt ──`sgc con
     pip install omegaconf einops torchvision
     python pipelines/published-weights/compare_ldm.py semantic_synthesis512 --originals .
 
-Nothing is fetched, and nothing of the authors' code is kept here. 512 takes some 8 minutes and 8 GB on one core.
+Nothing is fetched, and nothing of the authors' code is kept here. 512 takes some 10 minutes and 8 GB on one core.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--originals", type=Path, default=Path(), help="folder of both clones")
     parser.add_argument("--num-steps", type=int, default=4, help="of the DDIM schedule, of which 0.7 are run")
     arguments = parser.parse_args()
+    torch.manual_seed(0)
     numbers = torch.Generator().manual_seed(1)
     original = build_original(arguments.originals, arguments.name)
     randomize(original, numbers)
