@@ -21,6 +21,7 @@ import torch
 from diffusers import DDIMScheduler, UNet2DModel, VQModel
 from torch import nn
 
+from sgc_diffusion.atomic_file import atomic_folder
 from sgc_diffusion.conversion.checkpoint import check_names, read_state_dict, take_prefix
 from sgc_diffusion.conversion.ldm_config import PUBLISHED, LdmConfig, read_config
 from sgc_diffusion.conversion.ldm_names import Pair, first_stage_modules, unet_attentions, unet_modules
@@ -219,7 +220,7 @@ def convert_checkpoint(
 
     Args:
         checkpoint: `model.ckpt` of a label-conditioned latent diffusion model.
-        folder: to write; made where it is missing.
+        folder: to write, whole or not at all.
         config: path of its config.yaml, or `semantic_synthesis512` or `…256`; read off the checkpoint's path if None.
         taxonomy: name of the label set; from the number of planes if None.
         dtype: `float32`, `float16` or `bfloat16`, of the weights on disk.
@@ -230,31 +231,31 @@ def convert_checkpoint(
 
     Raises:
         ValueError: a checkpoint or configuration that cannot be converted.
-        OSError: a file that cannot be read or written.
+        OSError: a file that cannot be read or written, or a folder that holds something already.
     """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    settings, profile = choose_config(Path(checkpoint), config)
-    label_set = choose_taxonomy(settings, taxonomy)
-    tensors = read_state_dict(checkpoint)
-    if "scale_factor" in tensors:  # measured on the first batch of the training run
-        logger.info("The checkpoint scales its latents by %g.", float(tensors["scale_factor"]))
-    vae, unet, scheduler = build_modules(settings, load_taxonomy(label_set).num_classes)
-    convert_first_stage(tensors, settings, vae)
-    convert_denoiser(tensors, settings, unet, use_ema=use_ema)
-    if "scale_factor" in tensors:
-        vae.register_to_config(scaling_factor=float(tensors["scale_factor"]))
-    for module in (vae, unet):
-        nn.Module.to(module, DTYPES[dtype])  # in place; diffusers' own `to` warns
-    pipeline = SemanticCompressionPipeline(
-        vae,
-        unet,
-        scheduler,
-        segmenter=None,
-        taxonomy=label_set,
-        profile=profile,
-        label_resampling="area",
-        preset="paper",
-    )
-    pipeline.save_pretrained(folder)
+    with atomic_folder(Path(folder)) as temporary:
+        settings, profile = choose_config(Path(checkpoint), config)
+        label_set = choose_taxonomy(settings, taxonomy)
+        tensors = read_state_dict(checkpoint)
+        vae, unet, scheduler = build_modules(settings, load_taxonomy(label_set).num_classes)
+        convert_first_stage(tensors, settings, vae)
+        convert_denoiser(tensors, settings, unet, use_ema=use_ema)
+        if "scale_factor" in tensors:  # measured on the first batch of the training run
+            vae.register_to_config(scaling_factor=float(tensors["scale_factor"]))
+            logger.info("The checkpoint scales its latents by %g.", float(tensors["scale_factor"]))
+        for module in (vae, unet):
+            nn.Module.to(module, DTYPES[dtype])  # in place; diffusers' own `to` warns
+        pipeline = SemanticCompressionPipeline(
+            vae,
+            unet,
+            scheduler,
+            segmenter=None,
+            taxonomy=label_set,
+            profile=profile,
+            label_resampling="area",
+            preset="paper",
+        )
+        pipeline.save_pretrained(temporary)
     return Path(folder)

@@ -295,7 +295,21 @@ def test_wrong_arguments_of_convert_give_one_line(tiny_checkpoint, tmp_path, cap
         assert main(["convert", "ldm", str(tiny_checkpoint), str(tmp_path / "out"), *options]) == 1
         error = capsys.readouterr().err
         assert message in error and len(error.strip().splitlines()) == 1
-        assert not (tmp_path / "out").exists()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "model.ckpt"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(tiny_checkpoint, tmp_path, capsys):
+    command = ["convert", "ldm", str(tiny_checkpoint), "--config", str(tmp_path / "config.yaml")]
+    assert main([*command, str(tmp_path)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "config.yaml")]) == 1
+    assert "exists already" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main([*command, str(tmp_path / "empty")]) == 0
+    assert main([*command, str(tmp_path / "new" / "deep")]) == 0
+    assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == sorted(
+        path.name for path in (tmp_path / "empty").iterdir()
+    )
 
 
 def test_names_and_shapes_are_compared():
