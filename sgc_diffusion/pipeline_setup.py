@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from sgc_diffusion.payload import PROFILES
 from sgc_diffusion.presets import preset_values
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor
 from sgc_diffusion.taxonomy import NUMBERS
+
+logger = logging.getLogger(__name__)
 
 LABEL_RESAMPLINGS = ("nearest", "area")  # see `conditioning.label_planes`
 
@@ -87,8 +90,20 @@ class PipelineSetup(DiffusionPipeline):
         return load_pipeline(cls, str(pretrained_model_name_or_path), segmenter, kwargs)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
-        """Save as diffusers does, and the segmenter's image processor beside its weights."""
-        super().save_pretrained(save_directory, **kwargs)
+        """Save as diffusers does, and the segmenter's image processor beside its weights.
+
+        A segmenter that cannot be saved, such as torchvision's, is left out.
+        """
+        segmenter = self.segmenter
+        if segmenter is not None and not hasattr(segmenter, "save_pretrained"):
+            logger.warning(
+                "The segmenter is a %s, which is not saved; give it again to load.", type(segmenter).__name__
+            )
+            self.register_modules(segmenter=None)
+        try:
+            super().save_pretrained(save_directory, **kwargs)
+        finally:
+            self.register_modules(segmenter=segmenter)
         if self._image_processor is not None and (Path(save_directory) / "segmenter").is_dir():
             self._image_processor.save_pretrained(Path(save_directory) / "segmenter")
 

@@ -40,6 +40,16 @@ class TorchvisionSegmenter(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights; a pipeline asks its components when it is moved."""
+        return self.mean.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
     def forward(self, pixels: torch.Tensor) -> Any:
         """Return an object with `logits` (B, K, H, W) for RGB (B, 3, H, W) in [−1, 1]."""
         return SimpleNamespace(logits=self.network(((pixels / 2 + 0.5) - self.mean) / self.std)["out"])

@@ -75,6 +75,24 @@ def test_published_weights_are_taken_from_torchs_folder(name, tmp_path, monkeypa
     assert len(np.unique(fine)) > 1 and np.array_equal(label_map, wanted)
 
 
+def test_a_pipeline_with_it_can_be_moved_and_saved_without_it(tiny_pipeline, tmp_path, caplog, landscape):
+    segmenter = TorchvisionSegmenter(ChannelNetwork(), "voc-21").eval()
+    tiny_pipeline.use_segmenter(segmenter)
+    tiny_pipeline.save_pretrained(tmp_path)
+    assert "TorchvisionSegmenter, which is not saved" in caplog.text and tiny_pipeline.segmenter is segmenter
+    with pytest.raises(ValueError, match="`segmenter` is missing"):
+        SemanticCompressionPipeline.from_pretrained(tmp_path).analyze(landscape(40, 40))
+    again = SemanticCompressionPipeline.from_pretrained(tmp_path, segmenter=segmenter)
+    expected = again.analyze(landscape(40, 40)).label_map
+    assert np.array_equal(again.to("cpu").analyze(landscape(40, 40)).label_map, expected)
+    again.enable_model_cpu_offload(device="cpu")
+    assert np.array_equal(again.analyze(landscape(40, 40)).label_map, expected)
+    again.remove_all_hooks()
+    again.to(torch.bfloat16)
+    assert segmenter.dtype == torch.bfloat16
+    assert np.mean(again.analyze(landscape(40, 40)).label_map == expected) > 0.9
+
+
 def test_its_own_order_of_classes_is_that_of_the_taxonomy():
     from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights, DeepLabV3_ResNet101_Weights
 
