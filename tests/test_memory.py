@@ -97,3 +97,16 @@ def test_tiles_leave_no_seam(load):
     for axis, dim in enumerate((-2, -1)):
         seams = [8 * start for start in sorted({window[axis].start for window in windows} - {0})]
         assert seams and seam_energy(tiled, seams, dim) < 1.5
+
+
+def test_trained_weights_show_no_more_seam_in_tiles_than_there_is_edge_in_the_picture(landscape):
+    pipeline = SemanticCompressionPipeline.from_pretrained("landscape-256")
+    pipeline.set_progress_bar_config(disable=True)
+    payload = pipeline.analyze(landscape(512, 320))
+    whole = pipeline(payload, num_inference_steps=6, output_type="pt").images[0]
+    pipeline.enable_tiling()
+    tiled = pipeline(payload, num_inference_steps=6, output_type="pt").images[0]
+    for axis, dim, side in ((0, -2, 320), (1, -1, 512)):
+        windows = tile_windows(320 // 8, 512 // 8, pipeline.tile_side, OVERLAP)
+        edges = {8 * edge for window in windows for edge in (window[axis].start, window[axis].stop)} - {0, side}
+        assert seam_energy(tiled, sorted(edges), dim) < 1.2 * seam_energy(whole, sorted(edges), dim)
