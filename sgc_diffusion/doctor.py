@@ -74,9 +74,11 @@ def _is_whole(folder: Path) -> bool:
     index = folder / "model_index.json"
     if not index.is_file():
         return any(path.suffix in WEIGHTS_SUFFIXES for path in folder.glob("*"))
-    named = {
-        name for name, value in json.loads(index.read_text("utf-8")).items() if isinstance(value, list) and value[0]
-    }
+    try:
+        parts = dict(json.loads(index.read_text("utf-8")))
+    except (ValueError, TypeError):  # cut off while it was fetched
+        return False
+    named = {name for name, value in parts.items() if isinstance(value, list) and value[0]}
     for part in named - UNUSED_PARTS:
         suffixes = {".json"} if part in ("scheduler", "tokenizer") else WEIGHTS_SUFFIXES
         if not any(path.suffix in suffixes for path in (folder / part).glob("*")):

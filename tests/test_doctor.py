@@ -53,6 +53,8 @@ def test_a_converted_folder_is_found_once_it_is_whole(report, tmp_path, tiny_pip
     assert one["present"] and not one["missing"] and not one["commands"]
     next((folder / "unet").glob("*.safetensors")).unlink()
     assert not report()["pipelines"]["semantic-synthesis-512"]["present"]
+    (folder / "model_index.json").write_text("{")
+    assert not report()["pipelines"]["semantic-synthesis-512"]["present"]
 
 
 def test_a_repository_that_was_fetched_in_part_is_missing(report, tmp_path, tiny_pipeline_folder):
