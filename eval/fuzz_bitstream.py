@@ -84,6 +84,16 @@ def check(data: bytes) -> str:
     return "decoded"
 
 
+def timed_check(data: bytes) -> tuple[str, float]:
+    """Return what came of one input, and the milliseconds of CPU time that it took."""
+    start = time.process_time()
+    try:
+        outcome = check(data)
+    except Exception as error:
+        outcome = f"failure: {error!r}"
+    return outcome, 1000 * (time.process_time() - start)
+
+
 def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     """Check mutations of some files.
 
@@ -93,7 +103,8 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
         seed: fixes them.
 
     Returns:
-        Counts of the outcomes, failures as (exception, hexadecimal input), slowest input in milliseconds of CPU time.
+        Counts of the outcomes, failures as (exception, hexadecimal input), slowest input in milliseconds of CPU time,
+        the best of five.
     """
     generator = random.Random(seed)
     files = [path.read_bytes() for path in paths]
@@ -102,15 +113,13 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     for _ in range(num_inputs):
         data = mutate(generator.choice(files), generator.choice(files), generator)
         data = repair(data) if generator.random() < REPAIRED_SHARE else data
-        start = time.process_time()
-        try:
-            outcomes[check(data)] += 1
-        except Exception as error:
-            outcomes["failure"] += 1
-            failures.append((repr(error), data.hex()))
-        elapsed_ms = 1000 * (time.process_time() - start)
-        if elapsed_ms > slowest_ms:
-            slowest_ms, slowest = elapsed_ms, data
+        outcome, elapsed_ms = timed_check(data)
+        outcomes["failure" if outcome.startswith("failure") else outcome] += 1
+        if outcome.startswith("failure"):
+            failures.append((outcome, data.hex()))
+        if elapsed_ms > slowest_ms:  # again, for what else the machine does takes time too
+            elapsed_ms = min([elapsed_ms, *(timed_check(data)[1] for _ in range(4))])
+            slowest_ms, slowest = max((slowest_ms, slowest), (elapsed_ms, data))
     return {
         "num_inputs": num_inputs,
         "seed": seed,

@@ -206,7 +206,7 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
 
 
 def _grids(fine: np.ndarray, cells: Sequence[int], max_side: int) -> list[tuple[int, int]]:
-    """Return the different grids of about some numbers of cells, as rows and columns; the fine map's own is the last."""
+    """Return the different grids of about some numbers of cells, as rows and columns; the fine map's own is last."""
     height, width = fine.shape[:2]
     return list(dict.fromkeys([*(grid_size(width, height, one, max_side) for one in cells), (height, width)]))
 
