@@ -13,7 +13,9 @@ import argparse
 import json
 import platform
 import random
+import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,36 +133,60 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     }
 
 
-def run_atheris(num_inputs: int) -> None:
-    """Run the coverage-guided fuzzer; it ends the process and prints what it finds."""
+def run_atheris(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
+    """Run the coverage-guided fuzzer in a process of its own, from the same files; what it finds is a failure."""
+    with tempfile.TemporaryDirectory() as corpus:
+        for path in paths:
+            shutil.copy(path, corpus)
+        options = [f"-runs={num_inputs}", f"-seed={seed + 1}", "-timeout=5", "-rss_limit_mb=512", "-max_len=512"]
+        command = [sys.executable, __file__, "--atheris-child", f"-artifact_prefix={corpus}/", *options, corpus]
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    done = re.search(r"#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", child.stderr)
+    seconds = re.search(r"Done \d+ runs in (\d+) second", child.stderr)
+    names = ("num_inputs", "coverage", "features", "corpus_files")
+    numbers = dict(zip(names, map(int, done.groups()), strict=True)) if done else {}
+    failures = [] if done and child.returncode == 0 else [child.stderr[-2000:]]
+    return {"seed": seed, **numbers, "seconds": int(seconds[1]) if seconds else None, "failures": failures}
+
+
+def fuzz_with_atheris() -> None:
+    """Be that process: libFuzzer takes the command line and ends it."""
     import atheris
 
-    atheris.instrument_all()
-    arguments = [sys.argv[0], f"-runs={num_inputs}", "-timeout=5", "-rss_limit_mb=512", tempfile.mkdtemp(), str(GOLDEN)]
-    atheris.Setup(arguments, lambda data: check(repair(data)))
+    with atheris.instrument_imports(include=["sgc_diffusion.bitstream"]):
+        for name in [name for name in sys.modules if name.startswith("sgc_diffusion")]:
+            del sys.modules[name]
+        from sgc_diffusion import bitstream as instrumented
+
+    def check_one(data: bytes) -> None:
+        try:
+            instrumented.decode(repair(data))
+        except instrumented.BitstreamError:
+            pass
+
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], check_one)
     atheris.Fuzz()
 
 
 def main() -> None:
     """Read the arguments, fuzz, and write the result."""
+    if sys.argv[1:2] == ["--atheris-child"]:
+        fuzz_with_atheris()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--atheris", action="store_true")
     arguments = parser.parse_args()
-    if arguments.atheris:
-        run_atheris(arguments.inputs)
     paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < 1000]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
-        "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}",
+        "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}"
+        + " --atheris" * arguments.atheris,
         "commit": commit.stdout.strip(),
         "platform": f"Python {platform.python_version()}, {platform.machine()}",
     }
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result |= run(paths, arguments.inputs, arguments.seed)
-    result["memory_before_mib"] = round(before, 1)
+    result |= (run_atheris if arguments.atheris else run)(paths, arguments.inputs, arguments.seed)
     text = json.dumps(result, indent=1) + "\n"
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
