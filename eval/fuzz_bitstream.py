@@ -138,7 +138,7 @@ def run_atheris(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, 
     with tempfile.TemporaryDirectory() as corpus:
         for path in paths:
             shutil.copy(path, corpus)
-        options = [f"-runs={num_inputs}", f"-seed={seed + 1}", "-timeout=5", "-rss_limit_mb=512", "-max_len=512"]
+        options = [f"-runs={num_inputs}", f"-seed={seed + 1}", "-timeout=60", "-rss_limit_mb=512", "-max_len=512"]
         command = [sys.executable, __file__, "--atheris-child", f"-artifact_prefix={corpus}/", *options, corpus]
         child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     done = re.search(r"#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", child.stderr)
