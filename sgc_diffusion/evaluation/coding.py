@@ -130,7 +130,7 @@ class _Job:
         workers: _Workers,
     ) -> None:
         self._codec, self._picture, self._folder, self._workers = codec, picture, folder, workers
-        self._budget = (budgets or {}).get(picture.name) if codec.needs_budget else getattr(codec, "budget_bytes", None)
+        self._budget = (budgets or {}).get(picture.name) if codec.needs_budget else codec.budget_bytes
         if codec.needs_budget and self._budget is None:
             raise CodingError("no budget: SGC has no file of this picture")
         origin = [codec.spec, picture.digest, self._budget, versions]
