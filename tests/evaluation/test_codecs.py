@@ -288,3 +288,10 @@ def test_sgc_draws_by_seed_from_its_file(tiny_pipeline_folder, landscape, tmp_pa
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     with pytest.raises(ValueError, match="no known pipeline"):
         make_codec("sgc:pipeline=nowhere").check()
+
+
+def test_sgc_keeps_a_budget_of_its_own(photo, tmp_path):
+    codec = make_codec("sgc:max_bytes=60")
+    assert (codec.name, codec.title) == ("sgc-max-bytes-60", "SGC (landscape-256), ≤ 60 B")
+    codec.encode(photo, tmp_path / "a.sgc")
+    assert 30 < (tmp_path / "a.sgc").stat().st_size <= 60

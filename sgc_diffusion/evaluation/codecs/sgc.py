@@ -26,15 +26,16 @@ DRAWING_OPTIONS = {  # option → what `decompress` calls it, and its type
     "strength": ("strength", float),
     "guidance": ("guidance_scale", float),
 }
-OPTIONS = ("pipeline", "segmenter", "preset", "device", *DRAWING_OPTIONS)
+NUMBERS = {**DRAWING_OPTIONS, "max_bytes": ("max_bytes", int)}
+OPTIONS = ("pipeline", "segmenter", "preset", "device", *NUMBERS)
 
 
 class SgcCodec(Codec):
     """SGC with one pipeline and one way to draw.
 
     Args:
-        options: `pipeline` (embedded name, folder or Hub id), `segmenter`, `preset`, `device`; for the decoder
-            `scheduler`, `steps`, `strength`, `guidance`; text, as in a spec.
+        options: `pipeline` (embedded name, folder or Hub id), `segmenter`, `preset`, `device`; `max_bytes` of a file;
+            for the decoder `scheduler`, `steps`, `strength`, `guidance`; text, as in a spec.
 
     Raises:
         ValueError: an unknown option or preset, or a number that is none.
@@ -52,17 +53,19 @@ class SgcCodec(Codec):
         self.options = dict(options)
         self.pipeline_name = options.get("pipeline", DEFAULT_PIPELINE)
         self._drawing = {}
-        for key, (argument, kind) in DRAWING_OPTIONS.items():
+        for key, (argument, kind) in NUMBERS.items():
             if key in options:
                 try:
                     self._drawing[argument] = kind(options[key])
                 except ValueError as error:
                     raise ValueError(f"`{key}` of sgc must be a number, got {options[key]!r}") from error
+        self._max_bytes = self._drawing.pop("max_bytes", None)
         shown = {key: Path(value).name for key, value in options.items()}
         self.spec = ":".join(["sgc", *(f"{key}={value}" for key, value in options.items())])
         name = "-".join(["sgc", *(f"{key}-{value}" for key, value in shown.items())])
         self.name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        parts = [f"{key} {value}" for key, value in shown.items() if key not in ("pipeline", "device")]
+        parts = [f"{key} {value}" for key, value in shown.items() if key not in ("pipeline", "device", "max_bytes")]
+        parts += [f"≤ {self._max_bytes} B"] if self._max_bytes is not None else []
         self.title = ", ".join([f"SGC ({shown.get('pipeline', DEFAULT_PIPELINE)})", *parts])
 
     def check(self) -> None:
@@ -96,7 +99,8 @@ class SgcCodec(Codec):
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
         """See the base class."""
-        write_file(self._pipeline.compress(image, preset=self.options.get("preset")), path)
+        data = self._pipeline.compress(image, preset=self.options.get("preset"), max_bytes=self._max_bytes)
+        write_file(data, path)
         parts = [f"{key} {value}" for key, value in self.options.items()]
         return {"setting": ", ".join(parts) or "as shipped", "scale": 1.0}
 
