@@ -1,0 +1,1 @@
+"""Honest numbers: this codec beside the codecs a user would pick instead."""
