@@ -17,7 +17,7 @@ def main() -> None:
     """Read the arguments and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, metavar="RESULTS_DIR")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="original/IMAGE.png and CODEC/IMAGE.SEED.png")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="the --work folder of the run")
     arguments = parser.parse_args()
     try:
         written = write_report(arguments.results, pictures=arguments.pictures)

@@ -26,7 +26,7 @@ def write_report(results_dir: Path | str, *, pictures: Path | str | None = None)
 
     Args:
         results_dir: holds one `<codec>.json` a codec, as `eval/run.py` leaves them.
-        pictures: folder with `original/<image>.png` and `<codec>/<image>.<seed>.png`, for grids in the page; they are
+        pictures: working folder of the run with the original and decoded pictures, for grids in the page; they are
             copied into it, so leave it out where the pictures may not be passed on.
 
     Returns:

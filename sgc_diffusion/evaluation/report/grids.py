@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from sgc_diffusion.evaluation.coding import decoded_path
 from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult
 from sgc_diffusion.evaluation.report.verdict import has_equal_bytes
 
@@ -35,7 +36,7 @@ def picture_grids(
     Args:
         results: all of the set; codecs that cannot go as low as the field are shown at their floor.
         field: codecs of about equal bytes, or all if no two are.
-        pictures: holds `original/<image>.png` and `<codec>/<image>.<seed>.png`.
+        pictures: working folder of `measurement`, with `original/<image>.png` and the decoded pictures of each codec.
 
     Raises:
         ValueError: the folder holds none of the originals.
@@ -46,7 +47,7 @@ def picture_grids(
     if not images:
         raise ValueError(
             f"`pictures` must hold original/<image>.png for the pictures of the results, got {pictures} without any; "
-            "give the folder that eval/run.py was given as --work"
+            "give the folder that eval/run.py names as that of the decoded pictures"
         )
     return {name: list(_panels(name, shown, pictures)) for name in images[:MAX_PICTURES]}
 
@@ -57,7 +58,7 @@ def _panels(image: str, shown: Sequence[CodecResult], pictures: Path) -> list[Pa
         row = next((row for row in one.rows if row["image"] == image), None)
         if row is None:
             continue
-        path = pictures / one.name / f"{image}.{row['seed']}.png"
+        path = decoded_path(pictures / one.name, image, row["seed"])
         if path.is_file():
             floor = ", its floor" if row.get("is_floor") else ""
             panels.append(Panel(one.short_title, f"{row['bytes']} bytes, {row['bpp']:.4f} bpp{floor}", _data_uri(path)))
