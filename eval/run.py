@@ -1,6 +1,6 @@
 """Measure codecs side by side: on files that another process decoded, bytes counted on disk.
 
-    python eval/run.py --images DIR --codecs sgc,vvc,hevc,av1,jpeg2000,jpeg,webp,jxl --metrics all --out eval/results/NAME
+    python eval/run.py --images DIR --codecs sgc,vvc,hevc,av1,jpeg2000,jpeg,webp,jxl --out eval/results/NAME
 
 Writes OUT/CODEC.json for each codec and the report. Run again, it takes up where it stopped. See eval/README.md.
 """
@@ -16,6 +16,9 @@ from tqdm import tqdm
 from sgc_diffusion.evaluation.measurement import evaluate
 from sgc_diffusion.evaluation.scoring import Scorer
 
+CODECS = """with commas: sgc, vvc, hevc, av1, jpeg2000, jpeg, webp, jxl; vvc-paper (QP 55); with settings
+sgc:preset=paper, vvc:qp=47; with bytes vvc@300, vvc-down@300 (coded reduced);
+with those of --budget vvc@budget, vvc-down@budget"""
 EXAMPLES = """examples:
   python eval/run.py --images kodak --size 512 --codecs vvc-paper,sgc --metrics none --out eval/results/kodak
   python eval/run.py --images kodak --size 512 --codecs sgc,vvc,jpeg --budget same --out eval/results/kodak-same-bytes
@@ -43,8 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=raw)
     parser.add_argument("--images", nargs="+", required=True, help="folders, files or patterns")
-    parser.add_argument("--codecs", required=True, help="sgc, vvc, hevc, av1, jpeg2000, jpeg, webp, jxl, vvc-paper, "
-                        "vvc:qp=47, vvc@300 (bytes), vvc-down@300, vvc@budget, sgc:preset=paper …; with commas")  # fmt: skip
+    parser.add_argument("--codecs", required=True, help=CODECS)
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; its name is that of the set")
     parser.add_argument("--metrics", default="all", help="all, none, or names with commas")
     parser.add_argument("--budget", type=read_budget, help="same: as sgc's file of the picture; or a number of bytes")

@@ -142,13 +142,14 @@ class _Job:
         """Return one row a seed, having made what is missing."""
         state = self._read_state()
         if state is None:
-            state = {"fingerprint": self._fingerprint, "encoded": self._encode(), "decoded": {}}
+            state = {"fingerprint": self._fingerprint, "encoded": self._encode(), "decoded": {}, "load_s": {}}
             self._write_state(state)
         for seed in seeds:
             png = decoded_path(self._folder, self._picture.name, seed)
             if str(seed) not in state["decoded"] or not png.is_file():
                 state["decoded"][str(seed)] = self._decode(state["encoded"]["spec"], png, seed)
                 self._write_state(state)
+        self._workers.load_s.update(state["load_s"])
         return [{"image": self._picture.name, "seed": seed} | self._row(state, seed) for seed in seeds]
 
     def _row(self, state: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -204,4 +205,5 @@ class _Job:
         return None
 
     def _write_state(self, state: dict[str, Any]) -> None:
+        state["load_s"] |= self._workers.load_s
         write_file((json.dumps(state, indent=1) + "\n").encode(), self._state_path)

@@ -10,10 +10,12 @@ the original's pixels), `setting`, `scale`, `budget_bytes`, `is_floor`, `encode_
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,52 +98,111 @@ def evaluate(
     made = [make_codec(spec) for spec in expand_specs(codecs, budget)]
     for codec in made:
         codec.check()
-    out, work, progress = Path(out), Path(work), progress or _Silent()
-    (work / ORIGINAL).mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
+    out, work = Path(out), Path(work)
+    progress = _Silent() if progress is None else progress
     progress.set_description_str("reading pictures")
     pictures, unreadable = _prepare(find_pictures(images, limit), work / ORIGINAL, size)
     header = {"set": out.resolve().name, "pictures": _set_digest(pictures), "size": size, "command": command}
-    names = [codec.name for codec in made] + ([ORIGINAL] if scorer is not None else [])
-    _check_out(out, header["pictures"], names)
-    scored = sum(num_seeds if codec.is_generative else 1 for codec in made) + 1 if scorer is not None else 0
-    progress.total = len(pictures) * (len(made) + scored)
-    results, budgets = {}, None
+    _check_out(out, header["pictures"], [codec.name for codec in made] + ([ORIGINAL] if scorer is not None else []))
+    num_scores = sum(num_seeds if codec.is_generative else 1 for codec in made) + 1
+    progress.total = len(pictures) * (len(made) + (num_scores if scorer is not None else 0))
+    run = _Run(header, pictures, unreadable, out, work, scorer, progress)
+    results: dict[str, dict[str, Any]] = {}
+    budgets = None
     for codec in made:
-        progress.set_description_str(codec.name)
+        results[codec.name] = run.measure(codec, budgets, num_seeds, num_workers)
+        if budgets is None and codec.family == "sgc":
+            budgets = {row["image"]: row["bytes"] for row in results[codec.name]["rows"]}
+    if scorer is not None:
+        results[ORIGINAL] = run.measure_originals(no_reference)
+    return results
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all codecs of a run share."""
+
+    header: Mapping[str, Any]
+    pictures: Sequence[Picture]
+    unreadable: Sequence[dict[str, str]]
+    out: Path
+    work: Path
+    scorer: Scorer | None
+    progress: Progress
+
+    def measure(
+        self, codec: Codec, budgets: Mapping[str, int] | None, num_seeds: int, num_workers: int
+    ) -> dict[str, Any]:
+        """Code, decode and score the pictures by one codec; write and return what its file holds."""
+        self.progress.set_description_str(codec.name)
         coded = code_pictures(
             codec,
-            pictures,
-            work / codec.name,
+            self.pictures,
+            self.work / codec.name,
             budgets=budgets,
             num_seeds=num_seeds,
             num_workers=num_workers,
-            on_done=progress.update,
+            on_done=self.progress.update,
         )
-        if budgets is None and codec.family == "sgc":
-            budgets = {row["image"]: row["bytes"] for row in coded.rows}
-        results[codec.name] = _finish(header, _describe(codec), coded, pictures, unreadable, work, scorer, progress)
-        _write(out, results[codec.name])
-    if scorer is not None:
-        progress.set_description_str(ORIGINAL)
-        about = {"codec": ORIGINAL, "title": "Original", "family": ORIGINAL, "spec": ORIGINAL, "generative": False}
-        coded = Coded(rows=[_original_row(picture) for picture in pictures])
-        results[ORIGINAL] = _finish(header, about, coded, pictures, unreadable, work, scorer, progress)
-        for row in results[ORIGINAL]["rows"]:
+        about = {
+            "codec": codec.name,
+            "title": codec.title,
+            "family": codec.family,
+            "spec": codec.spec,
+            "generative": codec.is_generative,
+            "libraries": codec.versions(),
+        }
+        return self._write(about, coded, self._score(coded, codec.name))
+
+    def measure_originals(self, no_reference: Collection[str]) -> dict[str, Any]:
+        """Score the pictures themselves; write and return what their file holds."""
+        self.progress.set_description_str(ORIGINAL)
+        coded = Coded(rows=[_original_row(picture) for picture in self.pictures])
+        self._score(coded, ORIGINAL)
+        for row in coded.rows:
             row["metrics"] = {name: value for name, value in row["metrics"].items() if name in no_reference}
-        results[ORIGINAL]["set_metrics"] = {}
-        _write(out, results[ORIGINAL])
-    return results
+        about = {"codec": ORIGINAL, "title": "Original", "family": ORIGINAL, "spec": ORIGINAL, "generative": False}
+        return self._write(about | {"libraries": {}}, coded, {})
+
+    def _score(self, coded: Coded, name: str) -> dict[str, float | None]:
+        if self.scorer is None:
+            for row in coded.rows:
+                row["metrics"] = {}
+            return {}
+        by_name = {picture.name: picture for picture in self.pictures}
+        return self.scorer.score(coded, by_name, self.work / name, self.progress.update)
+
+    def _write(self, about: dict[str, Any], coded: Coded, set_metrics: Mapping[str, float | None]) -> dict[str, Any]:
+        metric_libraries = installed_versions(*METRIC_LIBRARIES) if self.scorer is not None else {}
+        result = {
+            "schema": SCHEMA,
+            **about,
+            "libraries": about["libraries"] | metric_libraries,
+            "commit": commit(),
+            "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            **self.header,
+            "num_images": len({row["image"] for row in coded.rows}),
+            "load_s": coded.load_s,
+            "metrics_unavailable": dict(self.scorer.evaluator.unavailable) if self.scorer is not None else {},
+            "rows": coded.rows,
+            "set_metrics": set_metrics,
+            "failures": [*self.unreadable, *coded.failures],
+        }
+        text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_file(text.encode(), self.out / f"{result['codec']}.json")
+        return result
 
 
 def _prepare(sources: Mapping[str, Path], folder: Path, size: int | None) -> tuple[list[Picture], list[dict[str, str]]]:
     """Return the pictures, and those files that are none."""
+    folder.mkdir(parents=True, exist_ok=True)
     pictures, unreadable = [], []
     for name, source in sources.items():
         try:
             pictures.append(prepare_picture(source, folder / f"{name}.png", size))
         except (ValueError, OSError) as error:
-            unreadable.append({"image": name, "error": " ".join(str(error).split())})
+            unreadable.append({"image": name, "error": " ".join(str(error).replace(str(source), source.name).split())})
     if not pictures:
         first = unreadable[0]["error"] if unreadable else "`limit` leaves none"
         raise ValueError(f"`images`: none of {len(sources)} pictures can be read: {first}")
@@ -149,8 +210,6 @@ def _prepare(sources: Mapping[str, Path], folder: Path, size: int | None) -> tup
 
 
 def _set_digest(pictures: Sequence[Picture]) -> str:
-    import hashlib
-
     return hashlib.sha256("".join(sorted(one.name + one.digest for one in pictures)).encode()).hexdigest()[:16]
 
 
@@ -169,17 +228,6 @@ def _check_out(out: Path, digest: str, remade: Collection[str]) -> None:
                 )
 
 
-def _describe(codec: Codec) -> dict[str, Any]:
-    return {
-        "codec": codec.name,
-        "title": codec.title,
-        "family": codec.family,
-        "spec": codec.spec,
-        "generative": codec.is_generative,
-        "libraries": codec.versions(),
-    }
-
-
 def _original_row(picture: Picture) -> dict[str, Any]:
     """Return the row of a picture against itself: the PNG that all codecs get."""
     size_bytes = picture.path.stat().st_size
@@ -187,41 +235,6 @@ def _original_row(picture: Picture) -> dict[str, Any]:
     row |= {"bytes": size_bytes, "bpp": 8 * size_bytes / (picture.width * picture.height), "setting": "PNG"}
     row |= {"scale": 1.0, "budget_bytes": None, "is_floor": False}
     return row | dict.fromkeys(("encode_s", "decode_s", "encode_peak_mib", "decode_peak_mib"))
-
-
-def _finish(
-    header: Mapping[str, Any],
-    about: Mapping[str, Any],
-    coded: Coded,
-    pictures: Sequence[Picture],
-    unreadable: Sequence[dict[str, str]],
-    work: Path,
-    scorer: Scorer | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Measure the rows and return what the codec's file holds."""
-    set_metrics: dict[str, Any] = {}
-    if scorer is None:
-        for row in coded.rows:
-            row["metrics"] = {}
-    else:
-        by_name = {picture.name: picture for picture in pictures}
-        set_metrics = scorer.score(coded, by_name, work / about["codec"], progress.update)
-    libraries = about.get("libraries", {}) | (installed_versions(*METRIC_LIBRARIES) if scorer is not None else {})
-    return {
-        "schema": SCHEMA,
-        **about,
-        "libraries": libraries,
-        "commit": commit(),
-        "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        **header,
-        "num_images": len({row["image"] for row in coded.rows}),
-        "load_s": coded.load_s,
-        "metrics_unavailable": dict(scorer.evaluator.unavailable) if scorer is not None else {},
-        "rows": coded.rows,
-        "set_metrics": set_metrics,
-        "failures": [*unreadable, *coded.failures],
-    }
 
 
 def commit() -> str:
@@ -237,8 +250,3 @@ def commit() -> str:
     revision = git("rev-parse", "--short", "HEAD") if (ROOT / ".git").exists() else ""
     is_dirty = revision and git("status", "--porcelain", "--untracked-files=no", "--", "sgc_diffusion", "eval/run.py")
     return f"{revision}-dirty" if is_dirty else revision
-
-
-def _write(out: Path, result: Mapping[str, Any]) -> None:
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_file(text.encode(), out / f"{result['codec']}.json")

@@ -1,6 +1,6 @@
 """Which pictures are measured, and as which pixels.
 
-folder or pattern ──find──▶ files ──prepare──▶ upright 8-bit sRGB, or its centre square resized ──▶ WORK/original/NAME.png
+folder or pattern ──find──▶ files ──prepare──▶ 8-bit sRGB, upright, whole or centre square ──▶ WORK/original/NAME.png
 """
 
 from __future__ import annotations

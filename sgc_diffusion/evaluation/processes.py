@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,7 +29,7 @@ class WorkerProcess:
     def __init__(self, num_threads: int | None = None) -> None:
         self._num_threads = num_threads
         self._process: subprocess.Popen[str] | None = None
-        self._messages = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - lives as long as this object
+        self._messages = tempfile.TemporaryFile("w+", errors="replace")
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +65,8 @@ class WorkerProcess:
         if process is None:
             return
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of one that died
+            process.stdin.close()
         process.wait()
         process.stdout.close()
 

@@ -112,7 +112,8 @@ def main() -> None:
         try:
             reply = run_job(json.loads(line), codecs)
         except Exception as error:  # of whatever kind, it costs one picture and not the run
-            reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+            kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+            reply = {"error": kind + " ".join(str(error).split())}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

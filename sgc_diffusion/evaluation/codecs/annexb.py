@@ -46,7 +46,7 @@ def decode_frame(data: bytes, format_name: str) -> np.ndarray:
     import av
 
     try:
-        with av.open(io.BytesIO(data), format=format_name) as container:
+        with av.open(io.BytesIO(data), "r", format=format_name) as container:
             container.streams.video[0].codec_context.thread_count = 1
             frames = list(container.decode(video=0))
     except av.FFmpegError as error:

@@ -76,7 +76,9 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
     while outside - inside > 1:
         middle = (inside + outside) // 2
         inside, outside = (middle, outside) if fits(middle) else (inside, middle)
-    best = max(index for index in (*range(outside, min(outside + NEIGHBOURS, last + 1)), *files) if fits(index))
+    best = max(index for index in files if fits(index))
+    while beside := [one for one in range(best + 1, min(best + 1 + NEIGHBOURS, last + 1)) if fits(one)]:
+        best = max(beside)
     return Found(best, qualities[best], files[best], is_floor=False)
 
 

@@ -38,7 +38,7 @@ def make_codec(spec: str) -> Codec:
     """
     base, at, rate = spec.partition("@")
     name, *pairs = base.split(":")
-    options = dict(pair.partition("=")[::2] for pair in pairs)
+    options = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
     if name == "sgc" and not at:
         return SgcCodec(options)
     if spec == PAPER:

@@ -122,4 +122,5 @@ def _has_vvenc(program: str) -> bool:
 
 def _first_line(program: Path, option: str) -> str:
     result = subprocess.run([str(program), option], capture_output=True, text=True, check=False)
-    return next(iter((result.stdout or result.stderr).strip().splitlines()), "unknown")
+    line = next(iter((result.stdout or result.stderr).strip().splitlines()), "unknown")
+    return line.split(" Copyright")[0]
