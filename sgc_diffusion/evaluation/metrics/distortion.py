@@ -5,12 +5,19 @@ All on 8-bit RGB, without a conversion to luma: figures of papers that measure l
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sgc_diffusion.evaluation.metrics.pixels import to_tensor
 
+if TYPE_CHECKING:
+    import torch
+
 MAX_PSNR_DB = 100.0  # of equal pictures, whose true value no JSON file and no mean can hold
 BLOCK = 8  # pixels, S3's
+HALF_WINDOW = 5  # pixels on either side of the middle of SSIM's window
+SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, finest first (Wang et al. 2003)
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # SSIM's constants for 8 bits
 
 
@@ -24,18 +31,40 @@ def psnr(original: np.ndarray, decoded: np.ndarray, device: str = "cpu") -> floa
 
 def ssim(original: np.ndarray, decoded: np.ndarray, device: str = "cpu") -> float:
     """Return the structural similarity of two pictures (H, W, 3) uint8: 11×11 Gaussian window of deviation 1.5."""
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    first, second = to_tensor(original, device), to_tensor(decoded, device)
-    return float(structural_similarity_index_measure(second, first, data_range=1.0))  # type: ignore[arg-type]
+    return float(_channel_ssim(_channels(original, device), _channels(decoded, device)).mean())
 
 
 def ms_ssim(original: np.ndarray, decoded: np.ndarray, device: str = "cpu") -> float:
     """Return the multi-scale structural similarity of two pictures (H, W, 3) uint8 of at least 176 pixels a side."""
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+    from torch.nn.functional import avg_pool2d
+    from torchmetrics.functional.image import structural_similarity_index_measure
 
-    first, second = to_tensor(original, device), to_tensor(decoded, device)
-    return float(multiscale_structural_similarity_index_measure(second, first, data_range=1.0))
+    first, second = _channels(original, device), _channels(decoded, device)
+    product = first.new_ones(3)
+    for power in SCALE_POWERS[:-1]:
+        _, contrast = structural_similarity_index_measure(
+            second, first, data_range=1.0, return_contrast_sensitivity=True, reduction="none"
+        )
+        product = product * contrast.relu() ** power
+        first, second = avg_pool2d(first, 2), avg_pool2d(second, 2)
+    return float((product * _channel_ssim(first, second).relu() ** SCALE_POWERS[-1]).mean())
+
+
+def _channels(picture: np.ndarray, device: str) -> torch.Tensor:
+    """Return (H, W, 3) uint8 as three pictures of one channel, (3, 1, H, W) in [0, 1]."""
+    return to_tensor(picture, device).transpose(0, 1)
+
+
+def _channel_ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Return (B,) SSIM of (B, 1, H, W), averaged over the places where the window lies inside the picture.
+
+    So do its authors; torchmetrics averages over reflected borders too, which on small pictures is another figure.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    _, image = structural_similarity_index_measure(second, first, data_range=1.0, return_full_image=True)
+    inside = slice(HALF_WINDOW, -HALF_WINDOW)
+    return image[..., inside, inside].mean(dim=(1, 2, 3))
 
 
 def block_ssim(original: np.ndarray, decoded: np.ndarray) -> np.ndarray:

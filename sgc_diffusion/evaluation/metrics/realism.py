@@ -8,6 +8,7 @@ Networks are built without the ImageNet backbones that pyiqa fetches first: its 
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,7 @@ def load_clipiqa(path: Path) -> Any:
 
     try:
         return clipiqa_arch.CLIPIQA(backbone=str(path)).eval()
-    except (RuntimeError, KeyError, OSError) as error:
+    except (RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{path} holds no weights of CLIP RN50: {str(error)[:300]}") from error
 
 
