@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sgc_diffusion.evaluation.report.content import ACCOUNTING, VERDICT_NOTE, Content
 from sgc_diffusion.evaluation.report.tables import Cell, Table
 from sgc_diffusion.evaluation.report.wording import listed
@@ -58,6 +60,5 @@ def _cell(cell: Cell) -> str:
 
 def _escaped(text: str) -> str:
     """Return text that is nothing but itself in Markdown, also inside a table."""
-    for mark in ("\\", "|", "*", "_", "`", "<", "[", "]"):
-        text = text.replace(mark, "&lt;" if mark == "<" else f"\\{mark}")
-    return " ".join(text.split())
+    text = re.sub(r"([\\|*`]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
+    return text.replace("<", "&lt;").replace("](", "]\\(")

@@ -22,6 +22,9 @@ BYTES_TOLERANCE = 1.25  # files of 0.8 … 1.25 times the bytes are about equal
 MIN_PICTURES = 6  # with fewer, even an equal sign on all of them has p > 0.05 (2 / 2⁵)
 
 
+Difference = tuple[float, float | None, float | None]
+
+
 @dataclass(frozen=True)
 class Lead:
     """Who is ahead on one metric.
@@ -30,14 +33,14 @@ class Lead:
         metric: its name.
         leaders: the best codec, then those that are not told apart from it. All of the field: undecided.
         rival: the best of the others; where there is none, of the other leaders.
-        difference: leader minus rival: mean, low, high; low and high are None for a set metric.
+        differences: codec → the best codec minus that one: mean, low, high; low and high are None for a set metric.
         num_pictures: that all of the field have in common.
     """
 
     metric: str
     leaders: tuple[CodecResult, ...]
     rival: CodecResult
-    difference: tuple[float, float | None, float | None]
+    differences: dict[str, Difference]
     num_pictures: int
 
     @property
@@ -69,9 +72,9 @@ def find_lead(metric: str, field: Sequence[CodecResult]) -> Lead | None:
     sign = 1 if METRICS[metric].direction == "higher" else -1
     in_set = [one for one in field if metric in one.set_metrics]
     if len(in_set) > 1:
-        best, rival, *_ = sorted(in_set, key=lambda one: -sign * one.set_metrics[metric])
-        difference = best.set_metrics[metric] - rival.set_metrics[metric]
-        return Lead(metric, (best,), rival, (difference, None, None), min(len(one.images) for one in in_set))
+        best, *others = sorted(in_set, key=lambda one: -sign * one.set_metrics[metric])
+        gaps = {one.name: (best.set_metrics[metric] - one.set_metrics[metric], None, None) for one in others}
+        return Lead(metric, (best,), others[0], gaps, min(len(one.images) for one in in_set))
     means = {one.name: one.image_means(metric) for one in field}
     able = [one for one in field if means[one.name]]
     if len(able) < 2:
@@ -84,13 +87,13 @@ def find_lead(metric: str, field: Sequence[CodecResult]) -> Lead | None:
     differences = {one.name: _difference(values[best.name], values[one.name]) for one in others}
     tied = [one for one in others if not _is_told_apart(differences[one.name], len(common))]
     rival = next((one for one in others if one not in tied), others[0])
-    return Lead(metric, (best, *tied), rival, differences[rival.name], len(common))
+    return Lead(metric, (best, *tied), rival, differences, len(common))
 
 
 def compare(metric: str, first: CodecResult, second: CodecResult) -> str | None:
     """Return whether `first` is `better`, `worse` or `undecided` beside `second`; None without numbers of both."""
     lead = find_lead(metric, [first, second])
-    if lead is None or lead.difference[1] is None:
+    if lead is None or METRICS[metric].group == "set":
         return None
     if lead.winner is None:
         return "undecided"
@@ -105,12 +108,12 @@ def group_winner(leads: Sequence[Lead]) -> tuple[CodecResult | None, int]:
     return None, len(winners)
 
 
-def _difference(first: list[float], second: list[float]) -> tuple[float, float | None, float | None]:
+def _difference(first: list[float], second: list[float]) -> Difference:
     if len(first) < 2:
         return first[0] - second[0], None, None
     return paired_difference(first, second)
 
 
-def _is_told_apart(difference: tuple[float, float | None, float | None], num_pictures: int) -> bool:
+def _is_told_apart(difference: Difference, num_pictures: int) -> bool:
     _, low, high = difference
     return num_pictures >= MIN_PICTURES and low is not None and high is not None and (low > 0 or high < 0)

@@ -80,7 +80,7 @@ def group_verdicts(field: Sequence[CodecResult], places: dict[str, int]) -> list
         metrics = [name for name in places if METRICS[name].group == group]
         leads = [lead for name in metrics if (lead := find_lead(name, field)) is not None]
         missing = [METRICS[name].title for name in metrics if name not in {lead.metric for lead in leads}]
-        details = [_detail(lead, places[lead.metric]) for lead in leads]
+        details = [_detail(lead, field[0], places[lead.metric]) for lead in leads]
         if missing:
             details.append(f"Not measured: {listed(missing)}.")
         if leads or missing:
@@ -112,19 +112,32 @@ def _headline(leads: Sequence[Lead]) -> tuple[str, str]:
     return "split", "split, " + ", ".join(f"{title} wins on {listed(metrics)}" for title, metrics in won.items())
 
 
-def _detail(lead: Lead, places: int) -> str:
-    """Return one sentence on one metric, with the numbers that decide it."""
-    mean, low, high = lead.difference
-    margin = " ".join(filter(None, [number(mean, places, signed=True), interval(low, high, places)]))
+def _margin(lead: Lead, other: CodecResult, places: int) -> str:
+    """Return by how much the best codec differs from another one."""
+    mean, low, high = lead.differences[other.name]
+    return " ".join(filter(None, [number(mean, places, signed=True), interval(low, high, places)]))
+
+
+def _also(lead: Lead, own: CodecResult, places: int) -> str:
+    """Return how far behind this project's codec is, if that is not said already."""
+    if own in lead.leaders or own is lead.rival or own.name not in lead.differences:
+        return ""
+    return f", of {own.short_title} by {_margin(lead, own, places)}"
+
+
+def _detail(lead: Lead, own: CodecResult, places: int) -> str:
+    """Return one sentence on one metric, with the numbers that decide it; `own` is always among those named."""
     first, rival = lead.leaders[0].short_title, lead.rival.short_title
+    margin = _margin(lead, lead.rival, places)
     if METRICS[lead.metric].group == "set":
         return f"{label(lead.metric)}: {first} is best, {margin} to {rival}; one number a set, so without an interval."
     if lead.winner is not None:
-        return f"{label(lead.metric)}: {first} is ahead of {rival} by {margin}."
+        return f"{label(lead.metric)}: {first} is ahead of {rival} by {margin}{_also(lead, own, places)}."
     tied = listed([one.short_title for one in lead.leaders])
     if lead.num_pictures < MIN_PICTURES:
         count = f"{lead.num_pictures} picture{'s' if lead.num_pictures > 1 else ''}, of which it takes {MIN_PICTURES}"
         return f"{label(lead.metric)}: undecided with {count}; {first} to {rival} {margin}."
     if lead.rival in lead.leaders:
         return f"{label(lead.metric)}: undecided between {tied}; {first} to {rival} {margin}."
-    return f"{label(lead.metric)}: undecided between {tied}, all ahead of {rival}: {first} by {margin}."
+    behind = f"{first} is ahead of {rival} by {margin}{_also(lead, own, places)}"
+    return f"{label(lead.metric)}: undecided between {tied}; {behind}."
