@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -124,12 +124,12 @@ def _style(result: CodecResult) -> dict[str, Any]:
     return {"color": color, "marker": marker, "markerfacecolor": face, "markersize": 10 if marker == "*" else 6}
 
 
-def _new_figure(width: float, height: float, **options: str) -> Any:
+def _new_figure(width: float, height: float, layout: Literal["constrained", None] = None) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("Plots need matplotlib: pip install 'sgc-diffusion[eval]'") from error
-    return Figure(figsize=(width, height), **options)
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def _draw(coded: dict[str, list[CodecResult]], original: CodecResult | None, metric: str) -> Any:

@@ -35,7 +35,7 @@ def report_html(
         raise ImportError("The report needs jinja2: pip install 'sgc-diffusion[eval]'") from error
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["listed"] = listed
-    source = (resources.files(__package__) / TEMPLATE).read_text("utf-8")
+    source = (resources.files("sgc_diffusion.evaluation.report") / TEMPLATE).read_text("utf-8")
     return environment.from_string(source).render(
         content=content,
         plots=plots,

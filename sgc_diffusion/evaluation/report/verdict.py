@@ -73,7 +73,9 @@ def find_lead(metric: str, field: Sequence[CodecResult]) -> Lead | None:
     in_set = [one for one in field if metric in one.set_metrics]
     if len(in_set) > 1:
         best, *others = sorted(in_set, key=lambda one: -sign * one.set_metrics[metric])
-        gaps = {one.name: (best.set_metrics[metric] - one.set_metrics[metric], None, None) for one in others}
+        gaps: dict[str, Difference] = {
+            one.name: (best.set_metrics[metric] - one.set_metrics[metric], None, None) for one in others
+        }
         return Lead(metric, (best,), others[0], gaps, min(len(one.images) for one in in_set))
     means = {one.name: one.image_means(metric) for one in field}
     able = [one for one in field if means[one.name]]
