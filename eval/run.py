@@ -57,6 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, help="folder for files and decoded pictures, to resume from")
     parser.add_argument("--weights-dir", type=Path, help="local weights of metrics")
     parser.add_argument("--segmenter", help="for label metrics: Hub id, folder or .tflite file")
+    parser.add_argument("--no-pictures", action="store_true", help="keep the photographs out of report.html: for "
+                        "results that are passed on where they may not be")  # fmt: skip
     parser.add_argument("--no-report", action="store_true", help="only the JSON files")
     return parser
 
@@ -101,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_report:
         from sgc_diffusion.evaluation.report import write_report
 
-        write_report(out, pictures=work)
+        write_report(out, pictures=None if arguments.no_pictures else work)
     print(f"{out}: {len(results)} results; files and decoded pictures in {work}")
     return 1 if failures else 0
 

@@ -25,6 +25,7 @@ from sgc_diffusion.evaluation.codecs.codec import write_file
 from sgc_diffusion.evaluation.pictures import Picture
 from sgc_diffusion.evaluation.processes import CodingError, WorkerProcess
 
+STATE_FORMAT = 2  # of NAME.json; one more whenever what it holds changes
 FLOOR = "its floor: no smaller file to be had"
 
 
@@ -130,10 +131,10 @@ class _Job:
         workers: _Workers,
     ) -> None:
         self._codec, self._picture, self._folder, self._workers = codec, picture, folder, workers
-        self._budget = (budgets or {}).get(picture.name) if codec.needs_budget else getattr(codec, "budget_bytes", None)
+        self._budget = (budgets or {}).get(picture.name) if codec.needs_budget else codec.budget_bytes
         if codec.needs_budget and self._budget is None:
             raise CodingError("no budget: SGC has no file of this picture")
-        origin = [codec.spec, picture.digest, self._budget, versions]
+        origin = [STATE_FORMAT, codec.spec, picture.digest, self._budget, versions]
         self._fingerprint = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
         self._file = folder / f"{picture.name}{codec.suffix}"
         self._state_path = folder / f"{picture.name}.json"

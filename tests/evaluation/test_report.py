@@ -254,7 +254,7 @@ def test_the_page_needs_nothing_else(tmp_path):
     assert all(link.startswith("#") for link in page.links)
     source = (tmp_path / "report.html").read_text("utf-8")
     assert "@import" not in source and not re.search(r"url\((?!#)", source) and "prefers-color-scheme: dark" in source
-    assert "python eval/report.py RESULTS_DIR --pictures DIR" in page.text  # says how to make the grids
+    assert "python eval/report.py COPY --pictures DIR" in page.text  # says how to make the grids
 
 
 def test_names_are_escaped(tmp_path):

@@ -22,6 +22,7 @@ class Codec(ABC):
         family: sgc, vvc, hevc, av1, jpeg2000, jpeg, webp or jxl.
         suffix: of its files.
         is_generative: its decoder draws with a seed.
+        budget_bytes: what a file may take, if it is the same for every picture.
         needs_budget: the run has to say how many bytes each picture gets, see `fit`.
     """
 
@@ -31,6 +32,7 @@ class Codec(ABC):
     family: str
     suffix: str
     is_generative: bool = False
+    budget_bytes: int | None = None
     needs_budget: bool = False
 
     @abstractmethod

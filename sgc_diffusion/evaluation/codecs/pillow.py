@@ -89,7 +89,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def _jpeg2000_options(image: Image.Image, ratio: float) -> dict[str, Any]:
-    resolutions = max(2, min(6, int(math.log2(min(image.size))) - 3))  # each costs 6 bytes of header
+    resolutions = max(1, min(6, int(math.log2(min(image.size)))))  # six unless the picture is too small for them
     return {
         "irreversible": True,
         "mct": 1,  # Pillow's default codes red, green and blue as three pictures

@@ -2,9 +2,10 @@
 
     image ──yuv──▶ 10-bit 4:2:0 ──libvvenc in imageio-ffmpeg's program, or vvencapp──▶ one intra picture, raw stream
 
-Preset medium and `qpa 0` (no perceptual adaptation) are what "VVC QP 55" means in Bordin & Maugey, MMSP 2023. What the
-stream does not need is left out: at one frame a second the parameter sets carry no table of picture groups, and the
-access unit delimiter and SEI messages go. The parameter sets that remain take some 60 bytes.
+The paper (Bordin & Maugey, MMSP 2023, section III-B) says vvenc 1.6 and QP 55, and no more. Here the preset is vvenc's
+default, medium, and its perceptual adaptation (`qpa`) is off, since the paper holds VVC to optimise squared error. What
+the stream does not need is left out: at one frame a second the parameter sets carry no table of picture groups, and the
+access unit delimiter and SEI messages go. The parameter sets that remain take some 70 bytes.
 """
 
 from __future__ import annotations
