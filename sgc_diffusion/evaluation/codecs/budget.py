@@ -99,7 +99,7 @@ class BudgetCodec(Codec):
         base = f"{anchor.name}{'-down' if is_reduced else ''}"
         self.spec = f"{base}@{'budget' if budget_bytes is None else budget_bytes}"
         self.name = f"{base}-budget" if budget_bytes is None else f"{base}-{budget_bytes}b"
-        rate = "same bytes as SGC" if budget_bytes is None else f"≤ {budget_bytes} B"
+        rate = "SGC's budget" if budget_bytes is None else f"≤ {budget_bytes} B"
         self.title = f"{anchor.title}{', reduced' if is_reduced else ''}, {rate}"
         self.family, self.suffix = anchor.name, anchor.suffix
 
