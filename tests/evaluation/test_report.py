@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sgc_diffusion.evaluation.codecs import make_codec
 from sgc_diffusion.evaluation.coding import decoded_path
 from sgc_diffusion.evaluation.report import write_report
 
@@ -190,7 +191,7 @@ def test_one_codec_alone_has_no_verdict(tmp_path):
 def test_floors_are_marked_and_named_in_the_verdict(tmp_path):
     ours = make_result("sgc", metrics={"psnr": 20 + RISING})
     near = make_result("vvc-budget", metrics={"psnr": 22 + RISING})
-    floor = make_result("jpeg-budget", title="JPEG (libjpeg-turbo), same bytes as SGC", metrics={"psnr": 23 + RISING})
+    floor = make_result("jpeg-budget", title=make_codec("jpeg@budget").title, metrics={"psnr": 23 + RISING})
     for index, row in enumerate(floor["rows"]):
         row |= {"is_floor": index % 2 == 0, "bytes": 400, "bpp": 0.32}
     page, text, summary = report(tmp_path, ours, near, floor)
@@ -200,6 +201,15 @@ def test_floors_are_marked_and_named_in_the_verdict(tmp_path):
     )
     assert "Cannot go as low: JPEG (4.0 times the bytes)." in page.text and "Cannot go as low" in text
     assert numbers_row(page, "JPEG")["PSNR (dB) ↑"][1] == ""  # more bytes: never the best
+
+
+def test_sentences_call_codecs_by_short_names_where_these_are_unique(tmp_path):
+    budget, reduced = (make_codec(spec) for spec in ("vvc@budget", "vvc-down@budget"))
+    metrics = {"psnr": 20 + RISING}
+    results = [make_result(one.name, title=one.title, metrics=metrics) for one in (budget, reduced)]
+    assert "bpp): VVC and VVC reduced" in report(tmp_path, *results)[0].text
+    twin = make_result("vvc-100b", title=make_codec("vvc@100").title, metrics=metrics)
+    assert f"{budget.title} and VVC reduced" in report(tmp_path, twin)[0].text
 
 
 def test_unavailable_metrics_are_said_with_the_command(tmp_path):

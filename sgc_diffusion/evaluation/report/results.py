@@ -124,9 +124,9 @@ def read_results(folder: Path) -> list[CodecResult]:
 
 
 def short_title(title: str) -> str:
-    """Return `VVC reduced` for `VVC (vvenc), reduced, same bytes as SGC`."""
+    """Return `VVC reduced` for `VVC (vvenc), reduced, SGC's budget`."""
     title = re.sub(r" \([^)]*\)", "", title)
-    return re.sub(r", (same bytes as SGC|≤ \d+ B)$", "", title).replace(",", "")
+    return re.sub(r", (SGC's budget|≤ \d+ B)$", "", title).replace(",", "")
 
 
 def _read_result(path: Path) -> CodecResult:
