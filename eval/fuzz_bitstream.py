@@ -13,7 +13,9 @@ import argparse
 import json
 import platform
 import random
+import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,6 +86,16 @@ def check(data: bytes) -> str:
     return "decoded"
 
 
+def timed_check(data: bytes) -> tuple[str, float]:
+    """Return what came of one input, and the milliseconds of CPU time that it took."""
+    start = time.process_time()
+    try:
+        outcome = check(data)
+    except Exception as error:
+        outcome = f"failure: {error!r}"
+    return outcome, 1000 * (time.process_time() - start)
+
+
 def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     """Check mutations of some files.
 
@@ -93,7 +105,8 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
         seed: fixes them.
 
     Returns:
-        Counts of the outcomes, failures as (exception, hexadecimal input), slowest input in milliseconds of CPU time.
+        Counts of the outcomes, failures as (exception, hexadecimal input), slowest input in milliseconds of CPU time,
+        the best of five.
     """
     generator = random.Random(seed)
     files = [path.read_bytes() for path in paths]
@@ -102,15 +115,13 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     for _ in range(num_inputs):
         data = mutate(generator.choice(files), generator.choice(files), generator)
         data = repair(data) if generator.random() < REPAIRED_SHARE else data
-        start = time.process_time()
-        try:
-            outcomes[check(data)] += 1
-        except Exception as error:
-            outcomes["failure"] += 1
-            failures.append((repr(error), data.hex()))
-        elapsed_ms = 1000 * (time.process_time() - start)
-        if elapsed_ms > slowest_ms:
-            slowest_ms, slowest = elapsed_ms, data
+        outcome, elapsed_ms = timed_check(data)
+        outcomes["failure" if outcome.startswith("failure") else outcome] += 1
+        if outcome.startswith("failure"):
+            failures.append((outcome, data.hex()))
+        if elapsed_ms > slowest_ms:  # again, for what else the machine does takes time too
+            elapsed_ms = min([elapsed_ms, *(timed_check(data)[1] for _ in range(4))])
+            slowest_ms, slowest = max((slowest_ms, slowest), (elapsed_ms, data))
     return {
         "num_inputs": num_inputs,
         "seed": seed,
@@ -122,36 +133,60 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
     }
 
 
-def run_atheris(num_inputs: int) -> None:
-    """Run the coverage-guided fuzzer; it ends the process and prints what it finds."""
+def run_atheris(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
+    """Run the coverage-guided fuzzer in a process of its own, from the same files; what it finds is a failure."""
+    with tempfile.TemporaryDirectory() as corpus:
+        for path in paths:
+            shutil.copy(path, corpus)
+        options = [f"-runs={num_inputs}", f"-seed={seed + 1}", "-timeout=60", "-rss_limit_mb=512", "-max_len=512"]
+        command = [sys.executable, __file__, "--atheris-child", f"-artifact_prefix={corpus}/", *options, corpus]
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    done = re.search(r"#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)", child.stderr)
+    seconds = re.search(r"Done \d+ runs in (\d+) second", child.stderr)
+    names = ("num_inputs", "coverage", "features", "corpus_files")
+    numbers = dict(zip(names, map(int, done.groups()), strict=True)) if done else {}
+    failures = [] if done and child.returncode == 0 else [child.stderr[-2000:]]
+    return {"seed": seed, **numbers, "seconds": int(seconds[1]) if seconds else None, "failures": failures}
+
+
+def fuzz_with_atheris() -> None:
+    """Be that process: libFuzzer takes the command line and ends it."""
     import atheris
 
-    atheris.instrument_all()
-    arguments = [sys.argv[0], f"-runs={num_inputs}", "-timeout=5", "-rss_limit_mb=512", tempfile.mkdtemp(), str(GOLDEN)]
-    atheris.Setup(arguments, lambda data: check(repair(data)))
+    with atheris.instrument_imports(include=["sgc_diffusion.bitstream"]):
+        for name in [name for name in sys.modules if name.startswith("sgc_diffusion")]:
+            del sys.modules[name]
+        from sgc_diffusion import bitstream as instrumented
+
+    def check_one(data: bytes) -> None:
+        try:
+            instrumented.decode(repair(data))
+        except instrumented.BitstreamError:
+            pass
+
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], check_one)
     atheris.Fuzz()
 
 
 def main() -> None:
     """Read the arguments, fuzz, and write the result."""
+    if sys.argv[1:2] == ["--atheris-child"]:
+        fuzz_with_atheris()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--atheris", action="store_true")
     arguments = parser.parse_args()
-    if arguments.atheris:
-        run_atheris(arguments.inputs)
     paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < 1000]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
-        "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}",
+        "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}"
+        + " --atheris" * arguments.atheris,
         "commit": commit.stdout.strip(),
         "platform": f"Python {platform.python_version()}, {platform.machine()}",
     }
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result |= run(paths, arguments.inputs, arguments.seed)
-    result["memory_before_mib"] = round(before, 1)
+    result |= (run_atheris if arguments.atheris else run)(paths, arguments.inputs, arguments.seed)
     text = json.dumps(result, indent=1) + "\n"
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")

@@ -34,6 +34,7 @@ FILE_SUFFIX = ".sgc"
 EXAMPLES = """examples:
   sgc compress photo.jpg                      writes photo.sgc beside it
   sgc compress photos/ -o archive/            every picture of a folder
+  sgc compress photo.jpg --max-bytes 80       the best that fits into 80 bytes
   sgc decompress photo.sgc -o picture.png     draws it
   sgc decompress photo.sgc --seed 7           draws it with other details
   sgc inspect photo.sgc                       what the file says, without drawing it
@@ -88,6 +89,11 @@ def check_free(path: Path, force: bool) -> None:
         raise FileError(f"{path}: exists already; give --force to overwrite it, or -o another place")
 
 
+def read_key(path: str | None) -> bytes | None:
+    """Return the key that a file holds, None for no file."""
+    return None if path is None else bitstream.parse_key(Path(path).read_bytes())
+
+
 def load_pipeline(name: str, device: str | None, segmenter: str | None = None) -> SemanticCompressionPipeline:
     """Load a pipeline without its progress bars."""
     from diffusers.utils import logging as diffusers_logging
@@ -107,7 +113,7 @@ def compress_command(arguments: argparse.Namespace) -> int:
     """`sgc compress`."""
     from sgc_diffusion.analysis.image_input import open_image
 
-    inputs = expand_inputs(arguments.inputs, IMAGE_SUFFIXES)
+    inputs, key = expand_inputs(arguments.inputs, IMAGE_SUFFIXES), read_key(arguments.key_file)
     pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
 
     def compress_one(source: Path) -> dict[str, Any]:
@@ -115,7 +121,8 @@ def compress_command(arguments: argparse.Namespace) -> int:
         check_free(target, arguments.force)
         image = open_image(source)
         started = time.perf_counter()
-        data = pipeline.compress(image, preset=arguments.preset)
+        budget = {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp}
+        data = pipeline.compress(image, preset=arguments.preset, key=key, **budget)
         seconds = time.perf_counter() - started
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
@@ -127,7 +134,7 @@ def compress_command(arguments: argparse.Namespace) -> int:
 
 def decompress_command(arguments: argparse.Namespace) -> int:
     """`sgc decompress`."""
-    inputs = expand_inputs(arguments.inputs, {FILE_SUFFIX})
+    inputs, key = expand_inputs(arguments.inputs, {FILE_SUFFIX}), read_key(arguments.key_file)
     import torch
 
     from sgc_diffusion.provenance import save_image
@@ -144,7 +151,7 @@ def decompress_command(arguments: argparse.Namespace) -> int:
         data = source.read_bytes()
         generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
         started = time.perf_counter()
-        image = pipeline.decompress(data, generator=generator, **options)[0][0]
+        image = pipeline.decompress(data, key=key, generator=generator, **options)[0][0]
         seconds = time.perf_counter() - started
         save_image(image, target)
         size = {"width": image.width, "height": image.height}
@@ -156,10 +163,11 @@ def decompress_command(arguments: argparse.Namespace) -> int:
 
 def inspect_command(arguments: argparse.Namespace) -> int:
     """`sgc inspect`."""
+    key = read_key(arguments.key_file)
 
     def inspect_one(source: Path) -> dict[str, Any]:
         data = source.read_bytes()
-        summary = bitstream.inspect(data)
+        summary = bitstream.inspect(data, key=key)
         recipe = summary.recipe
         found: dict[str, Any] = {
             "file": str(source),
@@ -167,12 +175,13 @@ def inspect_command(arguments: argparse.Namespace) -> int:
             "bpp": 8 * len(data) / (summary.width * summary.height),
             "size": f"{summary.width}×{summary.height}",
             "format": summary.format_version,
+            "encrypted": summary.is_encrypted,
             "layers": {"header": summary.header_bytes, **summary.layer_bytes},
             "recipe": {name: getattr(recipe, name) for name in recipe.__dataclass_fields__},
             "intact": summary.is_intact,
         }
         if summary.is_intact:
-            payload = bitstream.decode(data)
+            payload = bitstream.decode(data, key=key)
             label_set = load_taxonomy(payload.labels.taxonomy_name)
             shares = np.bincount(payload.label_map.ravel(), minlength=label_set.num_classes) / payload.label_map.size
             order = [int(label) for label in np.argsort(-shares, kind="stable") if shares[label]]
@@ -186,10 +195,12 @@ def inspect_command(arguments: argparse.Namespace) -> int:
 
 def verify_command(arguments: argparse.Namespace) -> int:
     """`sgc verify`."""
+    key = read_key(arguments.key_file)
 
     def verify_one(source: Path) -> dict[str, Any]:
         data = source.read_bytes()
-        if bitstream.encode(bitstream.decode(data)) != data:
+        payload = bitstream.decode(data, key=key)
+        if key is None and bitstream.encode(payload) != data:  # a sealed file has another nonce each time
             raise FileError("decodes, but not to what an encoder of this version would write")
         return {"file": str(source), "bytes": len(data), "intact": True}
 
@@ -244,6 +255,7 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text, epilog=EXAMPLES, formatter_class=raw)
         command.add_argument("inputs", nargs="+", metavar=inputs, help="files, folders or patterns")
         command.add_argument("--json", action="store_true", help="print one JSON list instead of lines")
+        command.add_argument("--key-file", help="32 bytes or 64 hexadecimal digits that seal the files (AES-256-GCM)")
         command.set_defaults(run=run)
         return command
 
@@ -265,6 +277,8 @@ def build_parser() -> argparse.ArgumentParser:
     for command in coders:
         command.add_argument("--preset", help="how to draw: fast, landscape-256, or paper (200 DDIM steps)")
     coders[0].add_argument("--segmenter", help="another one than the pipeline's: Hub id, folder or torchvision/NAME")
+    coders[0].add_argument("--max-bytes", type=int, help="budget of each file; grids and precision follow")
+    coders[0].add_argument("--bpp", type=float, help="the same in bits per pixel, such as 0.004")
     add("verify", verify_command, "Check that .sgc files are whole and undamaged.", "FILE")
     add_model_commands(commands)
     return parser

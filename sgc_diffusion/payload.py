@@ -16,7 +16,7 @@ from sgc_diffusion.taxonomy import Taxonomy, load_taxonomy
 
 MAX_IMAGE_SIDE = 2**20  # pixels; a sane cap that a reader can check before it allocates
 MAX_GRID_SIDE = 1024  # cells of a label map
-MAX_GRID_CELLS = 2**16  # of a label map, so that no few bytes can keep a reader busy
+MAX_GRID_CELLS = 2**14  # of a label map, so that no few bytes can keep a reader busy
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ class LabelLayer:
     """What each part of the picture is.
 
     Attributes:
-        label_map: (h, w) uint8 class ids below the taxonomy's number of classes; 1 ≤ h, w ≤ 1024, h · w ≤ 65536.
+        label_map: (h, w) uint8 class ids below the taxonomy's number of classes; 1 ≤ h, w ≤ 1024, h · w ≤ 16384.
         taxonomy_name: the label set of the ids, such as `landscape-24`.
 
     Raises:
@@ -115,8 +115,8 @@ class DecoderRecipe:
     weights_hash: int = 0
     scheduler: str = "dpm-solver++"
     num_inference_steps: int = 20
-    strength: float = 0.7
-    guidance_scale: float = 2.0
+    strength: float = 1.0
+    guidance_scale: float = 3.0
     seed: int = 0
 
     def __post_init__(self) -> None:

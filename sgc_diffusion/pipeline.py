@@ -1,4 +1,5 @@
-"""The codec as a diffusers pipeline: composition only, each stage lives in its own folder.
+"""The codec as a diffusers pipeline: composition only, each stage lives in its own folder; the encoder half in
+`pipeline_encoder`.
 
 image ──analyze──▶ SemanticPayload ──encode──▶ bytes ──decode──▶ SemanticPayload ──__call__──▶ image
 └───────────────────── compress ─────────────────┘  └────────────── decompress ────────────────┘
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +20,9 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from sgc_diffusion import bitstream, color_transform
-from sgc_diffusion.analysis.color_map import extract_color_map
-from sgc_diffusion.analysis.image_input import to_rgb
-from sgc_diffusion.analysis.segmentation import segment_images
-from sgc_diffusion.analysis.segmenters import segmenter_table
-from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
-from sgc_diffusion.pipeline_setup import PipelineSetup
-from sgc_diffusion.presets import preset_values
+from sgc_diffusion import bitstream
+from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
+from sgc_diffusion.pipeline_encoder import PayloadEncoder
 from sgc_diffusion.provenance import mark_generated
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
@@ -53,11 +49,10 @@ logger = logging.getLogger(__name__)
 REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over
 DETAIL_FILL = 1.5  # see `denoise`; for denoisers that were trained here, with the colours as condition
 
-ImageInput = Image.Image | np.ndarray
 StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
 
 
-class SemanticCompressionPipeline(PipelineSetup):
+class SemanticCompressionPipeline(PayloadEncoder):
     """Compress pictures to a few hundred bytes of meaning and draw them back.
 
     Args:
@@ -120,100 +115,24 @@ class SemanticCompressionPipeline(PipelineSetup):
     def _num_color_planes(self) -> int:
         return self.unet.config.in_channels - latent_channels(self.vae) - self._num_classes
 
-    # ---- encoder -----------------------------------------------------------------------------------------------------
-
-    @overload
-    def analyze(self, image: ImageInput, *, color_quality: int = ..., preset: str | None = ...) -> SemanticPayload: ...
-
-    @overload
-    def analyze(
-        self, image: Sequence[ImageInput], *, color_quality: int = ..., preset: str | None = ...
-    ) -> list[SemanticPayload]: ...
-
-    def analyze(
-        self,
-        image: ImageInput | Sequence[ImageInput],
-        *,
-        color_quality: int = color_transform.DEFAULT_QUALITY,
-        preset: str | None = None,
-    ) -> SemanticPayload | list[SemanticPayload]:
-        """Reduce pictures to what they mean and what they look like from afar.
-
-        Args:
-            image: PIL picture of any mode, array as `to_rgb` takes it, or a list of these.
-            color_quality: precision of the colour map, see `color_transform`.
-            preset: how the picture is to be drawn, a name in `presets.PRESETS`; the pipeline's own if None.
-
-        Returns:
-            One payload, or a list for a list.
-
-        Raises:
-            ValueError: something that is no picture, or a pipeline without segmenter.
-        """
-        if self.segmenter is None:
-            raise ValueError(
-                "`segmenter` is missing: this pipeline only draws; load it with from_pretrained(..., segmenter=...), "
-                "a Hub id or folder of a semantic segmentation model"
-            )
-        images: list[Any] = list(image) if isinstance(image, (list, tuple)) else [image]
-        pictures = [to_rgb(one) for one in images]
-        values = preset_values(self.config.preset if preset is None else preset)
-        recipe = DecoderRecipe(profile=self.config.profile, weights_hash=self.weights_hash, **values)
-        label_maps = segment_images(
-            self.segmenter,
-            pictures,
-            short_side=self.config.segmenter_short_side,
-            image_processor=self._image_processor,
-            class_ids=segmenter_table(self.segmenter, self.config.taxonomy),
-        )
-        payloads = [
-            SemanticPayload(
-                width=picture.width,
-                height=picture.height,
-                labels=LabelLayer(label_map, self.config.taxonomy),
-                color=ColorLayer.from_color_map(extract_color_map(picture), color_quality),
-                recipe=recipe,
-            )
-            for picture, label_map in zip(pictures, label_maps, strict=True)
-        ]
-        return payloads if isinstance(image, (list, tuple)) else payloads[0]
-
-    @overload
-    def compress(self, image: ImageInput, *, preset: str | None = ...) -> bytes: ...
-
-    @overload
-    def compress(self, image: Sequence[ImageInput], *, preset: str | None = ...) -> list[bytes]: ...
-
-    def compress(self, image: ImageInput | Sequence[ImageInput], *, preset: str | None = None) -> bytes | list[bytes]:
-        """Compress pictures: `analyze`, then `bitstream.encode`.
-
-        Args:
-            image: as for `analyze`.
-            preset: likewise.
-
-        Returns:
-            The content of one `.sgc` file, or a list for a list.
-        """
-        payload = self.analyze(image, preset=preset)
-        return [bitstream.encode(one) for one in payload] if isinstance(payload, list) else bitstream.encode(payload)
-
-    # ---- decoder -----------------------------------------------------------------------------------------------------
-
-    def decompress(self, data: bytes | Sequence[bytes], **kwargs: Any) -> ImagePipelineOutput | tuple:
+    def decompress(
+        self, data: bytes | Sequence[bytes], *, key: bytes | None = None, **kwargs: Any
+    ) -> ImagePipelineOutput | tuple:
         """Draw compressed pictures: `bitstream.decode`, then `__call__`.
 
         Args:
             data: content of one `.sgc` file, or a list.
+            key: the 32 bytes that the files were sealed with.
             **kwargs: as for `__call__`; what is not given is taken from the file.
 
         Returns:
             `.images`, a list also for a single file.
 
         Raises:
-            BitstreamError: data that is not a whole, undamaged file of a known version.
+            BitstreamError: data that is not a whole, undamaged file of a known version, or that needs another key.
         """
         files = [data] if isinstance(data, (bytes, bytearray, memoryview)) else list(data)
-        output = self([bitstream.decode(bytes(one)) for one in files], **kwargs)
+        output = self([bitstream.decode(bytes(one), key=key) for one in files], **kwargs)
         for image, one in zip(output[0], files, strict=True):
             if isinstance(image, Image.Image):
                 mark_generated(image, len(one), self.config.profile)

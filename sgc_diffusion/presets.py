@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # The defaults of DecoderRecipe.
     "fast": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 0.7, "guidance_scale": 2.0},
-    # Trained here to see the colour map: it starts from noise alone, which is sharper than from the blurred map. Chosen
-    # by `eval/round_trip_quality.py` on held-out landscapes.
+    # The defaults of DecoderRecipe. Trained here to see the colour map: it starts from noise alone, which is sharper
+    # than from the blurred map. Chosen by `eval/round_trip_quality.py` on held-out landscapes.
     "landscape-256": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 1.0, "guidance_scale": 3.0},
     # Bordin & Maugey, MMSP 2023, section III-A: LDM semantic_synthesis512, 200 DDIM steps, guidance 2, and the colour
     # map lifted to 0.7 of the schedule.

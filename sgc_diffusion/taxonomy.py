@@ -122,3 +122,17 @@ def class_table(source: str, target: str) -> np.ndarray:
         table = class_table(between[0], target)[class_table(source, between[0])]
     table.flags.writeable = False
     return table
+
+
+def reductions(name: str) -> tuple[str, ...]:
+    """Return the coarser taxonomies by whose classes those of a taxonomy may be merged, from fine to coarse."""
+    steps = ("landscape-24", "landscape-8")
+    return tuple(step for step in steps if step != name and _is_reached(name, step))
+
+
+def _is_reached(source: str, target: str) -> bool:
+    try:
+        class_table(source, target)
+    except ValueError:
+        return False
+    return True

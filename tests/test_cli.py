@@ -44,6 +44,42 @@ def test_a_folder_is_compressed_and_drawn_back(compressed, tiny_pipeline_folder,
         assert "not evidence" in image.text["Description"]
 
 
+def test_a_budget_and_a_key_file(folder, tiny_pipeline_folder, capsys):
+    key, wrong = folder / "key", folder / "wrong"
+    key.write_text("11" * 32 + "\n")
+    wrong.write_bytes(bytes(32))
+    options = ["--pipeline", tiny_pipeline_folder]
+    command = ["compress", folder / "a.png", "--max-bytes", 90, "--key-file", key, "--json", *options]
+    code, out, _ = run(capsys, *command)
+    assert code == 0 and json.loads(out)[0]["bytes"] == (folder / "a.sgc").stat().st_size <= 90
+    assert run(capsys, "verify", folder / "a.sgc", "--key-file", key)[0] == 0
+    shown = json.loads(run(capsys, "inspect", folder / "a.sgc", "--json")[1])[0]
+    assert shown["encrypted"] and list(shown["layers"]) == ["header", "sealed"] and "labels" not in shown
+    assert json.loads(run(capsys, "inspect", folder / "a.sgc", "--json", "--key-file", key)[1])[0]["labels"]
+    for extra in ([], ["--key-file", wrong]):
+        for command in (["verify"], ["decompress", *options]):
+            code, _, err = run(capsys, command[0], folder / "a.sgc", *command[1:], *extra)
+            assert code == 1 and "key" in err and len(err.strip().splitlines()) == 1
+    assert run(capsys, "decompress", folder / "a.sgc", "--steps", 2, "--key-file", key, *options)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "part"),
+    [
+        (["--max-bytes", "9"], "the smallest file of this 64×48 picture takes"),
+        (["--bpp", "0.0001"], "too few"),
+        (["--bpp", "0.1", "--max-bytes", "50"], "give one of them"),
+        (["--key-file", "a.png"], "openssl rand -hex 32"),
+        (["--key-file", "none"], "No such file or directory"),
+    ],
+)
+def test_budgets_that_cannot_be_met_and_bad_keys(folder, tiny_pipeline_folder, monkeypatch, capsys, extra, part):
+    monkeypatch.chdir(folder)
+    code, _, err = run(capsys, "compress", "a.png", "--pipeline", tiny_pipeline_folder, *extra)
+    assert code == 1 and part in err and len(err.strip().splitlines()) == 1
+    assert not (folder / "a.sgc").exists()
+
+
 def test_existing_outputs_are_kept_unless_forced(compressed, tiny_pipeline_folder, capsys):
     before = (compressed / "a.sgc").read_bytes()
     command = ["compress", compressed / "a.png", "--pipeline", tiny_pipeline_folder]

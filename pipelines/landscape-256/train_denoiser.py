@@ -12,17 +12,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from diffusers import AutoencoderDC, DDIMScheduler, DPMSolverMultistepScheduler, UNet2DModel
+from diffusers import AutoencoderDC, DDIMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel, compute_snr
 from PIL import Image
 from torch.nn import functional
 
+from sgc_diffusion.synthesis import latent_diffusion
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
 from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
 
 HERE = Path(__file__).parent
+SNR_SCALE = 5.0  # γ of the loss weights
 LABELS_PER_LATENT = 4  # the label maps have half the photographs' resolution, the latents an eighth
 
 
@@ -155,39 +157,60 @@ def training_batch(
     return torch.stack(latents), torch.stack(conditions)
 
 
-def sample_timesteps(count: int, recipe: dict, rng: np.random.Generator) -> torch.Tensor:
-    """Return (count,) int64 timesteps, most of them below 0.8 T."""
-    high = rng.random(count) < recipe["high_noise_share"]
-    return torch.from_numpy(np.where(high, rng.integers(800, 1000, count), rng.integers(0, 800, count)))
+def denoising_error(
+    model: UNet2DModel,
+    scheduler: DDIMScheduler,
+    z: torch.Tensor,
+    condition: torch.Tensor,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the squared error of the velocity at random times, and its weight, each (B,).
+
+    The weight γ / (γ + SNR) is min-SNR weighting without its fall towards T (Hang et al.,
+    https://arxiv.org/abs/2303.09556): pictures are drawn from T on.
+    """
+    timesteps = torch.from_numpy(rng.integers(0, 1000, len(z))).to(z.device)
+    noise = torch.from_numpy(rng.standard_normal(z.shape, dtype=np.float32)).to(z.device)
+    noisy = scheduler.add_noise(z, noise, timesteps)
+    target = scheduler.get_velocity(z, noise, timesteps)
+    stacked = torch.cat([noisy, condition], dim=1).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(z.device.type, torch.bfloat16):
+        prediction = model(stacked, timesteps).sample.float()
+    error = (prediction - target).pow(2).mean(dim=(1, 2, 3))
+    return error, SNR_SCALE / (SNR_SCALE + compute_snr(scheduler, timesteps))
 
 
 @torch.no_grad()
 def validate(
     model: UNet2DModel, vae: AutoencoderDC, cache: LatentCache, recipe: dict, scale: float, path: Path
-) -> None:
-    """Write a sheet: photographs through the first stage over pictures drawn from their labels and colours."""
+) -> float:
+    """Return the error on held-out photographs, the same noise each time.
+
+    Writes a sheet: photographs through the first stage, their colour maps, and pictures drawn from labels and colours.
+    """
     model.eval()
     rng = np.random.default_rng(0)
     num_classes = model.config.in_channels - model.config.out_channels - NUM_COLOR_PLANES
-    crops = [cache.crop(index, recipe["latent_side"], None) for index in range(min(8, len(cache)))]
-    device = next(model.parameters()).device
-    z0 = torch.stack([torch.from_numpy(z).permute(2, 0, 1).float() for z, _, _ in crops]).to(device)
-    condition = torch.stack([condition_planes(ids, colors, 1, num_classes, rng) for _, ids, colors in crops]).to(device)
-    pictures = functional.interpolate(condition[:, -4:-1], scale_factor=8, mode="bicubic")
-    scheduler = DPMSolverMultistepScheduler.from_config(build_scheduler().config)
-    scheduler.set_timesteps(20)
-    timesteps = scheduler.timesteps[6:]
-    noise = torch.randn(z0.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    device, errors = next(model.parameters()).device, []
+    plain = recipe | {"label_dropout": 0.0, "color_dropout": 0.0, "coarse_factors": [1], "coarse_weights": [1.0]}
+    for indices in np.array_split(np.arange(len(cache)), -(-len(cache) // 8)):
+        latents, condition = training_batch(cache, indices, plain, num_classes, rng)
+        latents, condition = latents.to(device) * scale, condition.to(device)
+        errors.append(denoising_error(model, build_scheduler(), latents, condition, rng)[0])
+        if len(errors) == 1:
+            shown, conditions = latents, condition
+    pictures = functional.interpolate(conditions[:, -4:-1], scale_factor=8, mode="bicubic")
+    sampler = latent_diffusion.build_scheduler("dpm-solver++", build_scheduler())
+    timesteps = latent_diffusion.select_timesteps(sampler, 20, 1.0, device)
+    noise = torch.randn(shown.shape, generator=torch.Generator().manual_seed(0)).to(device)
+    predict = latent_diffusion.label_predictor(model, conditions, num_classes, 3.0)
     start = vae.encode(pictures).latent * scale
-    z = scheduler.add_noise(start, noise, timesteps[:1])
-    scheduler.set_begin_index(6)
-    for t in timesteps:
-        prediction = model(torch.cat([z, condition], dim=1), t).sample
-        z = scheduler.step(prediction, t, z).prev_sample
-    rows = [vae.decode(z0).sample, pictures, vae.decode(z / scale).sample]
+    drawn = latent_diffusion.denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z)
+    rows = [vae.decode(shown / scale).sample, pictures, vae.decode(drawn / scale).sample]
     sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1).clamp(-1, 1)
     Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
     model.train()
+    return float(torch.cat(errors).mean())
 
 
 def main() -> None:
@@ -223,7 +246,8 @@ def main() -> None:
     def check(step: int) -> None:
         average.store(model.parameters())
         average.copy_to(model.parameters())
-        validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
+        error = validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
+        run.write_log(step, held_out_error=round(error, 5))
         average.restore(model.parameters())
 
     for step in run.steps(recipe["num_steps"], 500, check):
@@ -231,16 +255,7 @@ def main() -> None:
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"], warmup=200)
         latents, condition = training_batch(train, next(batches), recipe, num_classes, rng)
         latents, condition = latents.to(device) * scale, condition.to(device)
-        timesteps = sample_timesteps(len(latents), recipe, rng).to(device)
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(device)
-        noisy = scheduler.add_noise(latents, noise, timesteps)
-        target = scheduler.get_velocity(latents, noise, timesteps)
-        stacked = torch.cat([noisy, condition], dim=1).contiguous(memory_format=torch.channels_last)
-        with accelerator.autocast():
-            prediction = model(stacked, timesteps).sample.float()
-        snr = compute_snr(scheduler, timesteps)  # min-SNR weighting, Hang et al., https://arxiv.org/abs/2303.09556
-        weights = snr.clamp(max=recipe["min_snr_gamma"]) / (snr + 1)
-        error = (prediction - target).pow(2).mean(dim=(1, 2, 3))
+        error, weights = denoising_error(model, scheduler, latents, condition, rng)
         loss = (weights * error).mean()
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

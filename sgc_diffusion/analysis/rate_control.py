@@ -28,8 +28,8 @@ from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Semanti
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 COLOR_RANGE = 128.0  # grey levels of error that weigh as much as all labels wrong
-LABEL_CELLS = (4, 16, 36, 64, 144, 256, 400, 576, 784, 1024, 1600, 2304, 4096, 9216, 16384)
-COLOR_CELLS = (1, 4, 9, 16, 36, 64, 100, 144, 256, 400, 576, 1024)
+LABEL_CELLS = (4, 16, 36, 64, 144, 256, 400, 576, 784, 1024, 1600, 2304, 4096)
+COLOR_CELLS = (1, 4, 9, 16, 36, 64, 100, 144, 256, 400, 576, 1024, 2304)
 QUALITIES = tuple(range(12, 60, 4))  # of `color_transform`
 ISLAND_CELLS = (0, 2, 4)  # regions of fewer cells are dropped
 MAX_LABEL_SIDE, MAX_COLOR_SIDE = 256, 64
@@ -78,8 +78,8 @@ def choose_payload(
     """Choose grids, merged classes, dropped islands and color precision for a budget.
 
     Args:
-        label_map: (H, W) uint8 fine ids, the finer the better; a grid never has more cells.
-        color_map: (H', W', 3) uint8 sRGB, the picture reduced to some 64 … 128 cells a side.
+        label_map: (H, W) uint8 fine ids, of a size that a payload may have; a grid never has more cells.
+        color_map: (H', W', 3) uint8 sRGB, the picture reduced to at most 64 cells a side; likewise.
         taxonomy_name: the label set of the ids, which the payload keeps.
         size: width and height of the picture, pixels.
         max_bytes: what the file may take.
@@ -115,7 +115,8 @@ def choose_payload(
                 return _choice(payload, count_bytes(payload), pair[0].distortion, pair[1].distortion)
     smallest = count_bytes(make(labels[0].layer, colors[0].layer))
     raise ValueError(
-        f"`max_bytes` {max_bytes} is too few: the smallest file of this picture takes {smallest} bytes; allow as many"
+        f"`max_bytes` {max_bytes} is too few: the smallest file of this {size[0]}×{size[1]} picture takes {smallest} "
+        f"bytes ({8 * smallest / (size[0] * size[1]):.5f} bpp); allow as many"
     )
 
 
@@ -205,17 +206,17 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
     return result
 
 
-def _grids(width: int, height: int, cells: Sequence[int], max_side: int) -> list[tuple[int, int]]:
-    """Return the different grids of about some numbers of cells, as rows and columns."""
-    return list(dict.fromkeys(grid_size(width, height, num_cells, max_side) for num_cells in cells))
+def _grids(fine: np.ndarray, cells: Sequence[int], max_side: int) -> list[tuple[int, int]]:
+    """Return the different grids of about some numbers of cells, as rows and columns; the fine map's own is last."""
+    height, width = fine.shape[:2]
+    return list(dict.fromkeys([*(grid_size(width, height, one, max_side) for one in cells), (height, width)]))
 
 
 def _label_layers(
     label_map: np.ndarray, taxonomy_name: str, weights: np.ndarray, merged: Sequence[str]
 ) -> Iterator[LabelLayer]:
-    height, width = label_map.shape
     yield LabelLayer(reduce_by_votes(label_map, 1, 1, weights), taxonomy_name)
-    for rows, columns in _grids(width, height, LABEL_CELLS, MAX_LABEL_SIDE):
+    for rows, columns in _grids(label_map, LABEL_CELLS, MAX_LABEL_SIDE):
         coarse = reduce_by_votes(label_map, rows, columns, weights)
         options = [coarse, *(merge_classes(coarse, taxonomy_name, target) for target in merged)]
         options = [drop_islands(one, min_cells) for one in options for min_cells in ISLAND_CELLS]
@@ -225,7 +226,7 @@ def _label_layers(
 
 def _color_layers(color_map: np.ndarray) -> Iterator[ColorLayer]:
     image = Image.fromarray(color_map)
-    for rows, columns in _grids(image.width, image.height, COLOR_CELLS, MAX_COLOR_SIDE):
+    for rows, columns in _grids(color_map, COLOR_CELLS, MAX_COLOR_SIDE):
         coarse = np.asarray(image.resize((columns, rows), Image.Resampling.BOX))
         for quality in reversed(QUALITIES):
             yield ColorLayer.from_color_map(coarse, quality)

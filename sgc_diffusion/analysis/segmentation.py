@@ -50,13 +50,32 @@ def segment_images(
     for image in images:
         rows, columns = grid_size(image.width, image.height, num_cells, MAX_LABEL_SIDE)
         size = (rows * VOTES_PER_SIDE, columns * VOTES_PER_SIDE)
-        if image_processor is None:
-            fine = _segment_plain(segmenter, image, short_side, size)
-        else:
-            fine = _segment_processed(segmenter, image_processor, image, size)
-        fine = fine.cpu().numpy().astype(np.uint8)
+        fine = segment_image(segmenter, image, size, short_side=short_side, image_processor=image_processor)
         label_maps.append(reduce_by_majority(fine if class_ids is None else class_ids[fine], rows, columns))
     return label_maps
+
+
+@torch.no_grad()
+def segment_image(
+    segmenter: nn.Module, image: Image.Image, size: tuple[int, int], *, short_side: int, image_processor: Any = None
+) -> np.ndarray:
+    """Segment one picture; arguments as of `segment_images`.
+
+    Args:
+        segmenter: transformers model.
+        image: RGB picture of any size.
+        size: rows and columns of the map.
+        short_side: of the segmenter's input in pixels where there is no processor.
+        image_processor: the transformers processor of the segmenter, or None.
+
+    Returns:
+        (rows, columns) uint8 map of the segmenter's own class ids.
+    """
+    if image_processor is None:
+        labels = _segment_plain(segmenter, image, short_side, size)
+    else:
+        labels = _segment_processed(segmenter, image_processor, image, size)
+    return labels.cpu().numpy().astype(np.uint8)
 
 
 def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, size: tuple[int, int]) -> torch.Tensor:

@@ -18,13 +18,13 @@ a, else varint(2·a + 1), varint(b). ⌊x⌋ rounds down; `>>` and `<<` are shif
     1      u8      profile, `payload.PROFILES`
     2      u16     weights hash, 0 if unknown
     0–8            if bit 5: mask u8, bits 5–7 zero, not all zero; then each field whose bit is set, in this order:
-                   bit 0 scheduler u8 (default 0, `payload.SCHEDULERS`), bit 1 steps u16 (20; 1 … 1000), bit 2
-                   strength u8 in 1/100 (70; 1 … 100), bit 3 guidance u8 in 1/10 (20), bit 4 seed u16 (0). A field
-                   that has its default MUST be left out
+                   bit 0 scheduler u8 (`payload.SCHEDULERS`), bit 1 steps u16 (1 … 1000), bit 2 strength u8 in 1/100
+                   (1 … 100), bit 3 guidance u8 in 1/10, bit 4 seed u16. The defaults are 0, 20, 100, 30, 0, for
+                   profiles 2 and 3: 1, 200, 70, 20, 0. A field that has its default MUST be left out
     2      u16     CRC-16 (polynomial 1021, start FFFF, not reflected, no final xor) of all bytes before it and of the
                    labels and color layers after it
     …      varint  length of the labels layer, then: taxonomy u8 (`taxonomy.NUMBERS`), sides of (rows, columns), each
-                   1 … 1024, at most 65536 cells; the label stream
+                   1 … 1024, at most 16384 cells; the label stream
     …      varint  length of the color layer, then: quality u8 (below 64), sides of (rows, columns), each 1 … 64; the
                    color stream
     …              to the end, layers: type u8, varint length, CRC-16 of type and body, body. The low 7 bits of the type
@@ -39,13 +39,13 @@ the additional data.
 1 sets span = bound, a 0 adds bound to low and takes it from span. A symbol of weight s after weights that sum to t,
 of n in all: u = ⌊span / n⌋; low += u·t; span = u·s. While span < 2²⁴: the top byte of low is written, carries go into
 the bytes before, and low and span are shifted up by 8 bits. At the end low becomes the multiple of 2³² in [low, low +
-span) if there is one, else the smallest multiple of 2²⁴; its four bytes are written and all zero bytes at the end of
-the stream are dropped. A reader reads zeros after the end. It MUST reject a stream that differs from the one this
-gives.
+span) if there is one, else the smallest multiple of 2²⁴; its four bytes are written and of the zero bytes that end the
+stream as many as there are, but at most 16, are dropped. A reader reads zeros after the end. It MUST reject a stream
+that differs from the one this gives, thus one that lacks more than 16 bytes.
 
 **Probabilities.** `squash(z)` is entry min(max(z, −352), 352) + 352 of table `squash`, z a sum of table entries in
 1/32 nat. The tables are those of `tables.npz`, arrays in row-major order; SHA-256 of all, in order of name, begins
-3cf87cefe0fe7ca0.
+3ca752ccd401ef58.
 
 **Label stream.** Cells go row by row. Neighbors are named by (row, column) offset in the order of
 `label_context.OFFSETS`: W N NE NW WW NN NEE NNE NNW NWW NNEE NNWW WWW NNN NEEE = (0,−1) (−1,0) (−1,1) (−1,−1) (0,−2)
@@ -101,8 +101,8 @@ anything is allocated. What the levels mean is in `sgc_diffusion.color_transform
 
 **Example**, `tests/golden/tiny.sgc`: a 64×48 picture, `landscape-24` labels 4×4, colors 4×4:
 
-    53 47 43 01 81 01 30 01 00 00 e6 df 05 00 08 fc
-    d0 07 0a 20 08 ed 4a 62 d4 6c 97 ac 96
+    53 47 43 01 81 01 30 01 00 00 07 81 05 00 08 fc
+    91 fc 0a 20 08 ed 21 d7 bc 22 83 99 8f
 """
 
 from sgc_diffusion.bitstream.encryption import parse_key

@@ -24,8 +24,9 @@ ENCRYPTED, OVERRIDES = 0x10, 0x20  # flags beside the version
 _VERSION_MASK, _RESERVED_FLAGS = 0x0F, 0xC0
 CHECKSUM_BYTES = 2
 CRITICAL = 0x80  # bit of a layer type: a reader that does not know the layer must not go on
-# What a recipe field is where the file does not say; part of the file format, the same for every profile so far.
-_DEFAULTS = {"scheduler": 0, "num_inference_steps": 20, "strength": 70, "guidance_scale": 20, "seed": 0}
+# What a recipe field is where the file does not say; part of the file format.
+_DEFAULTS = {"scheduler": 0, "num_inference_steps": 20, "strength": 100, "guidance_scale": 30, "seed": 0}
+_PAPER_DEFAULTS = {"scheduler": 1, "num_inference_steps": 200, "strength": 70, "guidance_scale": 20, "seed": 0}
 _FIELD_BYTES = {"scheduler": 1, "num_inference_steps": 2, "strength": 1, "guidance_scale": 1, "seed": 2}
 
 
@@ -137,8 +138,8 @@ def read_header(reader: Reader) -> Header:
         )
     width, height = reader.sides("picture size", MAX_IMAGE_SIDE)
     profile = _name(PROFILES, reader.integer(1, "profile"), "profile")
-    fields = {"weights_hash": reader.integer(2, "weights hash")}
-    fields |= _read_overrides(reader) if version & OVERRIDES else {}
+    fields = _defaults(profile) | {"weights_hash": reader.integer(2, "weights hash")}
+    fields |= _read_overrides(reader, _defaults(profile)) if version & OVERRIDES else {}
     return Header(width, height, _recipe(profile, fields), bool(version & ENCRYPTED))
 
 
@@ -176,6 +177,10 @@ def read_layers(reader: Reader) -> Iterator[tuple[int, bytes]]:
         yield kind, body
 
 
+def _defaults(profile: str) -> dict[str, int]:
+    return _PAPER_DEFAULTS if profile.startswith("semantic-synthesis") else _DEFAULTS
+
+
 def _write_overrides(recipe: DecoderRecipe) -> bytes:
     values = {
         "scheduler": SCHEDULERS[recipe.scheduler],
@@ -184,29 +189,28 @@ def _write_overrides(recipe: DecoderRecipe) -> bytes:
         "guidance_scale": round(recipe.guidance_scale * 10),
         "seed": recipe.seed,
     }
-    mask, data = 0, b""
+    defaults, mask, data = _defaults(recipe.profile), 0, b""
     for index, (name, value) in enumerate(values.items()):
-        if value != _DEFAULTS[name]:
+        if value != defaults[name]:
             mask |= 1 << index
             data += value.to_bytes(_FIELD_BYTES[name], "little")
     return bytes([mask]) + data if mask else b""
 
 
-def _read_overrides(reader: Reader) -> dict[str, int]:
+def _read_overrides(reader: Reader, defaults: dict[str, int]) -> dict[str, int]:
     mask = reader.integer(1, "recipe mask")
-    if not 0 < mask < 1 << len(_DEFAULTS):
+    if not 0 < mask < 1 << len(defaults):
         raise CorruptSectionError(f"The recipe mask {mask:#x} is not one that an encoder writes")
     fields = {}
-    for index, name in enumerate(_DEFAULTS):
+    for index, name in enumerate(defaults):
         if mask >> index & 1:
             fields[name] = reader.integer(_FIELD_BYTES[name], f"recipe field {name}")
-            if fields[name] == _DEFAULTS[name]:
+            if fields[name] == defaults[name]:
                 raise CorruptSectionError(f"The recipe overrides {name} with its default, which no encoder writes")
     return fields
 
 
-def _recipe(profile: str, fields: dict[str, int]) -> DecoderRecipe:
-    values = _DEFAULTS | fields
+def _recipe(profile: str, values: dict[str, int]) -> DecoderRecipe:
     try:
         return DecoderRecipe(
             profile=profile,

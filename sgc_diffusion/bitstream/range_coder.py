@@ -2,8 +2,8 @@
 
 The coder keeps an interval [low, low + span) of 32 bits and narrows it at each decision; when its top byte can no
 longer matter it is written. The stream is the shortest prefix of bytes that, followed by zeros, lies in the last
-interval. This is the carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with
-16-bit probabilities.
+interval, with at most `MAX_DROPPED` zeros left out, so that a reader soon sees that a stream is too short. This is the
+carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with 16-bit probabilities.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 
 PROBABILITY_BITS = 16
+MAX_DROPPED = 16  # zero bytes at the end of a stream; more of them are kept
 _TOP = 1 << 24
 _MASK = (1 << 32) - 1
 
@@ -90,7 +91,8 @@ class RangeEncoder:
         self._low = end
         for _ in range(4):
             self._shift()
-        return bytes(self._bytes).rstrip(b"\0")
+        kept = max(len(self._bytes) - MAX_DROPPED, 0)
+        return bytes(self._bytes[:kept] + self._bytes[kept:].rstrip(b"\0"))
 
 
 class RangeDecoder:
@@ -141,6 +143,8 @@ class RangeDecoder:
             self._code = self._code << 8 | (self._data[position] if position < len(self._data) else 0)
             self._span <<= 8
             self._position = position + 1
+        if self._position > len(self._data) + MAX_DROPPED:
+            raise CorruptSectionError("The entropy-coded stream ends before its last symbol")
 
     def target(self, total: int) -> int:
         """Return where in 0 … total − 1 the coded symbol lies; `narrow` must follow."""
@@ -170,7 +174,7 @@ class RangeDecoder:
         low = (window - self._code) & _MASK
         if (
             len(self._data) > self._position
-            or self._data.endswith(b"\0")
+            or (self._data.endswith(b"\0") and len(self._data) > self._position - MAX_DROPPED)
             or _final_value(low, self._span) & _MASK != window
         ):
             raise CorruptSectionError("The entropy-coded stream does not end where its last symbol does")

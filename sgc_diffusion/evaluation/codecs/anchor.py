@@ -1,0 +1,115 @@
+"""A codec with one quality parameter, and coding at a fixed setting of it."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sgc_diffusion.evaluation.codecs.codec import Codec, write_file
+
+
+class Anchor(ABC):
+    """A codec of others, reduced to what is varied here: one number.
+
+    Attributes:
+        name: of its family.
+        title: for tables.
+        suffix: of its files.
+        parameter: what its quality is called, such as `qp`.
+        qualities: every setting, the smallest file first.
+        presets: settings that stand for its curve.
+        smallest_side: in pixels; it codes nothing smaller.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    parameter: str
+    qualities: Sequence[float]
+    presets: Sequence[float]
+    smallest_side: int = 1
+
+    @abstractmethod
+    def check(self) -> None:
+        """As `Codec.check`."""
+
+    def load(self) -> None:
+        """As `Codec.load`."""
+        return
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """As `Codec.versions`."""
+
+    @abstractmethod
+    def encode(self, image: Image.Image, quality: float) -> bytes:
+        """Return the file of an RGB picture."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Image.Image:
+        """Return the RGB picture of a file."""
+
+
+def require_package(module: str, package: str, extra: str, what: str) -> None:
+    """Raise ImportError, saying what to install, where a module is not there."""
+    if importlib.util.find_spec(module) is None:
+        raise ImportError(f"{what} needs {package}: pip install 'sgc-diffusion[{extra}]'")
+
+
+def check_side(anchor: Anchor, image: Image.Image) -> None:
+    """Raise ValueError where a picture is smaller than an anchor codes."""
+    if min(image.size) < anchor.smallest_side:
+        side = anchor.smallest_side
+        raise ValueError(f"`image` must have at least {side} pixels a side for {anchor.title}, got {image.size}")
+
+
+class FixedCodec(Codec):
+    """An anchor at one setting.
+
+    Args:
+        anchor: the codec.
+        quality: a value of its parameter.
+
+    Raises:
+        ValueError: a value outside the parameter's range.
+    """
+
+    def __init__(self, anchor: Anchor, quality: float) -> None:
+        lowest, highest = min(anchor.qualities), max(anchor.qualities)
+        if not lowest <= quality <= highest:
+            raise ValueError(
+                f"`{anchor.parameter}` of {anchor.name} must be from {lowest:g} to {highest:g}, got {quality:g}"
+            )
+        self.anchor, self.quality = anchor, quality
+        self.setting = f"{anchor.parameter} {quality:g}"
+        self.spec = f"{anchor.name}:{anchor.parameter}={quality:g}"
+        self.name = f"{anchor.name}-{anchor.parameter}{quality:g}".replace(".", "-")
+        self.title = f"{anchor.title}, {'QP' if anchor.parameter == 'qp' else anchor.parameter} {quality:g}"
+        self.family, self.suffix = anchor.name, anchor.suffix
+
+    def check(self) -> None:
+        """See the base class."""
+        self.anchor.check()
+
+    def load(self) -> None:
+        """See the base class."""
+        self.anchor.load()
+
+    def versions(self) -> dict[str, str]:
+        """See the base class."""
+        return self.anchor.versions()
+
+    def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
+        """See the base class."""
+        check_side(self.anchor, image)
+        write_file(self.anchor.encode(image, self.quality), path)
+        return {"setting": self.setting, "scale": 1.0}
+
+    def decode_image(self, path: Path, *, seed: int = 0) -> Image.Image:
+        """See the base class; no seed matters."""
+        return self.anchor.decode(path.read_bytes())

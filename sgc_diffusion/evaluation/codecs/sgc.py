@@ -1,0 +1,112 @@
+"""This project's codec, as a user of `SemanticCompressionPipeline` has it.
+
+image ──compress──▶ .sgc file ──decompress, seed──▶ image
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from sgc_diffusion.embedded import hash_weights, resolve_name
+from sgc_diffusion.evaluation.codecs.codec import Codec, installed_versions, write_file
+from sgc_diffusion.known_pipelines import KNOWN_PIPELINES
+from sgc_diffusion.presets import preset_values
+
+PACKAGE = Path(__file__).parents[2]
+DEFAULT_PIPELINE = "landscape-256"
+DRAWING_OPTIONS = {  # option → what `decompress` calls it, and its type
+    "scheduler": ("scheduler", str),
+    "steps": ("num_inference_steps", int),
+    "strength": ("strength", float),
+    "guidance": ("guidance_scale", float),
+}
+NUMBERS = {**DRAWING_OPTIONS, "max_bytes": ("max_bytes", int)}
+OPTIONS = ("pipeline", "segmenter", "preset", "device", *NUMBERS)
+
+
+class SgcCodec(Codec):
+    """SGC with one pipeline and one way to draw.
+
+    Args:
+        options: `pipeline` (embedded name, folder or Hub id), `segmenter`, `preset`, `device`; `max_bytes` of a file;
+            for the decoder `scheduler`, `steps`, `strength`, `guidance`; text, as in a spec.
+
+    Raises:
+        ValueError: an unknown option or preset, or a number that is none.
+    """
+
+    is_generative = True
+    family, suffix = "sgc", ".sgc"
+
+    def __init__(self, options: dict[str, str]) -> None:
+        for key in options:
+            if key not in OPTIONS:
+                raise ValueError(f"`{key}` is no option of sgc; it has {', '.join(OPTIONS)}")
+        if "preset" in options:
+            preset_values(options["preset"])
+        self.options = dict(options)
+        self.pipeline_name = options.get("pipeline", DEFAULT_PIPELINE)
+        self._drawing = {}
+        for key, (argument, kind) in NUMBERS.items():
+            if key in options:
+                try:
+                    self._drawing[argument] = kind(options[key])
+                except ValueError as error:
+                    raise ValueError(f"`{key}` of sgc must be a number, got {options[key]!r}") from error
+        self._max_bytes = self._drawing.pop("max_bytes", None)
+        shown = {key: Path(value).name for key, value in options.items()}
+        self.spec = ":".join(["sgc", *(f"{key}={value}" for key, value in options.items())])
+        name = "-".join(["sgc", *(f"{key}-{value}" for key, value in shown.items())])
+        self.name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        parts = [f"{key} {value}" for key, value in shown.items() if key not in ("pipeline", "device", "max_bytes")]
+        parts += [f"≤ {self._max_bytes} B"] if self._max_bytes is not None else []
+        self.title = ", ".join([f"SGC ({shown.get('pipeline', DEFAULT_PIPELINE)})", *parts])
+
+    def check(self) -> None:
+        """See the base class; a pipeline that leads nowhere is found here, before any picture is opened."""
+        from_hub = [one.name for one in KNOWN_PIPELINES if one.sources and "://" not in one.sources[0]]
+        if self.pipeline_name not in from_hub:
+            resolve_name(self.pipeline_name)
+
+    def load(self) -> None:
+        """See the base class; loads the pipeline."""
+        _ = self._pipeline
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        from sgc_diffusion.cli import load_pipeline
+
+        return load_pipeline(self.pipeline_name, self.options.get("device"), self.options.get("segmenter"))
+
+    def versions(self) -> dict[str, str]:
+        """See the base class; this package's sources and the weights count as versions."""
+        digest = hashlib.sha256()
+        for path in sorted(PACKAGE.rglob("*.py")):
+            if "evaluation" not in path.relative_to(PACKAGE).parts:
+                digest.update(path.read_bytes())
+        versions = {"sgc_diffusion sources": digest.hexdigest()[:12]}
+        if self.pipeline_name not in [one.name for one in KNOWN_PIPELINES if one.name != DEFAULT_PIPELINE]:
+            folder = Path(resolve_name(self.pipeline_name))
+            if folder.is_dir():
+                versions["weights"] = f"{hash_weights(folder):04x}"
+        return versions | installed_versions("torch", "diffusers", "transformers", "numpy", "pillow")
+
+    def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
+        """See the base class."""
+        data = self._pipeline.compress(image, preset=self.options.get("preset"), max_bytes=self._max_bytes)
+        write_file(data, path)
+        parts = [f"{key} {value}" for key, value in self.options.items()]
+        return {"setting": ", ".join(parts) or "as shipped", "scale": 1.0}
+
+    def decode_image(self, path: Path, *, seed: int = 0) -> Image.Image:
+        """See the base class."""
+        import torch
+
+        generator = torch.Generator("cpu").manual_seed(seed)
+        return self._pipeline.decompress(path.read_bytes(), generator=generator, **self._drawing).images[0]

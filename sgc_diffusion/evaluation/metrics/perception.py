@@ -1,0 +1,112 @@
+"""How different two pictures look to networks: LPIPS and DISTS of torchmetrics, and a distance on a small VGG19.
+
+torchmetrics ships what LPIPS and DISTS learned; the ImageNet networks they stand on come from a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from sgc_diffusion.evaluation.metrics.pixels import to_tensor
+from sgc_diffusion.evaluation.metrics.weights import WeightsError, load_features, load_state, replaced
+
+Distance = Callable[[np.ndarray, np.ndarray], float]
+
+
+def load_lpips(path: Path, device: str = "cpu") -> Distance:
+    """Return LPIPS (Zhang et al., https://arxiv.org/abs/1801.03924), version 0.1 on AlexNet.
+
+    Args:
+        path: of torchvision's `alexnet-owt-7be5be79.pth`.
+        device: to compute on.
+
+    Returns:
+        A function of two pictures (H, W, 3) uint8.
+    """
+    from torchmetrics.functional.image import lpips
+
+    backbone = load_features("alexnet", path)
+    with replaced(lpips, _get_tv_model_features=lambda name, pretrained: backbone):
+        network = lpips._NoTrainLpips(net="alex").to(device)
+    return _distance(lambda first, second: network(first, second, normalize=True), device)
+
+
+def load_dists(path: Path, device: str = "cpu") -> Distance:
+    """Return DISTS (Ding et al., https://arxiv.org/abs/2004.07728).
+
+    Args:
+        path: of torchvision's `vgg16-397923af.pth`.
+        device: to compute on.
+
+    Returns:
+        A function of two pictures (H, W, 3) uint8.
+    """
+    from torchmetrics.functional.image import dists
+
+    backbone = SimpleNamespace(features=load_features("vgg16", path))
+    with replaced(dists, vgg16=lambda weights: backbone):
+        network = dists.DISTSNetwork().to(device).eval()
+    return _distance(network, device)
+
+
+def load_vgg_distance(path: Path, device: str = "cpu") -> Distance:
+    """Return the VGG distance: LPIPS without its learned weights, on a small VGG19.
+
+    After the last convolution of each of the five groups, at every place, the features of both pictures are scaled to
+    length 1 over the channels; their squared Euclidean distance is averaged over the places, and the five averages are
+    averaged. Features are not negative, so it lies in 0 … 2. It orders pictures much as LPIPS does, but is not LPIPS:
+    compare it only with itself.
+
+    Args:
+        path: safetensors of a VGG19, as `training.losses.PerceptualLoss` takes it.
+        device: to compute on.
+
+    Returns:
+        A function of two pictures (H, W, 3) uint8.
+    """
+    network = load_small_vgg19(path, device)
+
+    def distance(first: Any, second: Any) -> Any:
+        pairs = zip(network(first), network(second), strict=True)
+        return sum(_unit_distance(ours, theirs) for ours, theirs in pairs) / 5
+
+    return _distance(distance, device)
+
+
+def load_small_vgg19(path: Path, device: str = "cpu") -> Callable[[Any], list[Any]]:
+    """Return what gives five feature maps of pictures (B, 3, H, W) in [0, 1]; same arguments as `load_vgg_distance`.
+
+    Raises:
+        WeightsError: a file of other weights.
+    """
+    from sgc_diffusion.training.losses import COMPARED, PerceptualLoss
+
+    state = load_state(path)
+    missing = [name for name in ("0", *COMPARED) if f"conv{name}.weight" not in state]
+    if missing:
+        raise WeightsError(f"{path} holds no weights of a VGG19: conv{missing[0]}.weight is missing")
+    network = PerceptualLoss(path).to(device)
+    return lambda pixels: network.features(2 * pixels - 1)
+
+
+def _unit_distance(first: Any, second: Any) -> Any:
+    """Return the mean over places of the squared distance of features (1, C, h, w) scaled to length 1."""
+    from torch.nn.functional import normalize
+
+    return (normalize(first, eps=1e-10) - normalize(second, eps=1e-10)).pow(2).sum(dim=1).mean()
+
+
+def _distance(network: Callable[[Any, Any], Any], device: str) -> Distance:
+    """Return a function of pictures (H, W, 3) uint8 for one of tensors (1, 3, H, W) in [0, 1]."""
+    import torch
+
+    @torch.no_grad()
+    def measure(original: np.ndarray, decoded: np.ndarray) -> float:
+        return float(network(to_tensor(decoded, device), to_tensor(original, device)))
+
+    return measure

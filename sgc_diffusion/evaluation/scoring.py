@@ -1,0 +1,120 @@
+"""Metrics → rows, kept beside the decoded pictures so that a second run does not measure again.
+
+original.png, decoded.png ──evaluator.measure──▶ row["metrics"]      NAME.metrics.json
+all of seed 0             ──evaluator's set────▶ set_metrics         set.metrics.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from sgc_diffusion.evaluation.codecs.codec import write_file
+from sgc_diffusion.evaluation.coding import Coded, decoded_path
+from sgc_diffusion.evaluation.pictures import Picture
+
+
+class Evaluator(Protocol):
+    """What measures; `metrics.load_metrics` returns one.
+
+    Attributes:
+        unavailable: metric → the command that gets its weights.
+    """
+
+    unavailable: dict[str, str]
+
+    def measure(self, original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
+        """Return the figures of one picture, both (H, W, 3) uint8."""
+        ...
+
+    def start_set(self) -> None:
+        """Begin a set of pictures."""
+        ...
+
+    def add(self, original: np.ndarray, decoded: np.ndarray) -> None:
+        """Add one to the set."""
+        ...
+
+    def finish_set(self) -> dict[str, float]:
+        """Return the figures of the set."""
+        ...
+
+
+class Scorer:
+    """Adds metrics to rows.
+
+    Args:
+        evaluator: measures.
+        key: says which metrics and which weights these are; what was measured under another key is measured again.
+    """
+
+    def __init__(self, evaluator: Evaluator, key: str = "") -> None:
+        self.evaluator = evaluator
+        self._key = "|".join([key, type(evaluator).__name__, *sorted(evaluator.unavailable)])
+
+    def score(
+        self,
+        coded: Coded,
+        pictures: Mapping[str, Picture],
+        folder: Path,
+        on_done: Callable[[], object] = lambda: None,
+    ) -> dict[str, float | None]:
+        """Give each row its `metrics`; return those of the set. A row that cannot be measured becomes a failure."""
+        digests = []
+        for row in coded.rows:
+            original, decoded = pictures[row["image"]].path, decoded_path(folder, row["image"], row["seed"])
+            digest = self._digest(original, decoded)
+            store = folder / f"{decoded.stem}.metrics.json"
+            try:
+                measure = lambda o=original, d=decoded: self.evaluator.measure(read_rgb(o), read_rgb(d))  # noqa: E731
+                row["metrics"] = _kept(store, digest, measure)
+            except (ValueError, RuntimeError, OSError) as error:
+                row["metrics"] = {}
+                text = " ".join(str(error).split())
+                coded.failures.append({"image": row["image"], "error": f"metrics of seed {row['seed']}: {text}"})
+            if row["seed"] == 0:
+                digests.append((original, decoded, digest))
+            on_done()
+        if len(digests) < 2:
+            return {}
+        joint = hashlib.sha256("".join(digest for _, _, digest in digests).encode()).hexdigest()[:16]
+        return _kept(folder / "set.metrics.json", joint, lambda: self._measure_set([one[:2] for one in digests]))
+
+    def _measure_set(self, pairs: list[tuple[Path, Path]]) -> dict[str, float]:
+        self.evaluator.start_set()
+        for original, decoded in pairs:
+            self.evaluator.add(read_rgb(original), read_rgb(decoded))
+        return self.evaluator.finish_set()
+
+    def _digest(self, *paths: Path) -> str:
+        digest = hashlib.sha256(self._key.encode())
+        for path in paths:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Return a picture as (H, W, 3) uint8."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _kept(store: Path, digest: str, measure: Callable[[], dict[str, float]]) -> dict[str, float | None]:
+    """Return figures that were kept under the same digest, else measure and keep; what is not finite becomes None."""
+    try:
+        kept = json.loads(store.read_text("utf-8"))
+        if kept["digest"] == digest:
+            return kept["metrics"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = measure()
+    metrics = {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+    write_file(json.dumps({"digest": digest, "metrics": metrics}, allow_nan=False).encode(), store)
+    return metrics

@@ -1,0 +1,85 @@
+"""Every notebook runs, offline, and what its last cell shows is true."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NAMES = ("01_round_trip", "02_inside_the_bitstream", "03_evaluation")
+
+
+def read(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def run(name, folder):
+    """Run all cells in an empty folder, which has to stay so; return the value that the last one shows."""
+    notebook = read(name)
+    NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    assert not list(folder.iterdir())
+    (output,) = [one for one in code_cells(notebook)[-1].outputs if one.output_type == "execute_result"]
+    return ast.literal_eval(output.data["text/plain"]), notebook
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def pictures_shown(notebook):
+    outputs = [one for cell in code_cells(notebook) for one in cell.outputs if "data" in one]
+    return sum("image/png" in one.data for one in outputs)
+
+
+@pytest.mark.timeout(900)  # in less than a minute on two idle cores
+def test_a_picture_comes_back_with_its_size_and_colors(tmp_path):
+    shown, notebook = run("01_round_trip", tmp_path)
+    assert 100 < shown["size_bytes"] < 300 and shown["same_size"]
+    assert shown["color_psnr_db"] > 30 > shown["pixel_psnr_db"]
+    assert pictures_shown(notebook) == 6
+
+
+@pytest.mark.timeout(900)
+def test_bytes_add_up_and_an_edit_changes_what_was_edited(tmp_path):
+    shown, notebook = run("02_inside_the_bitstream", tmp_path)
+    assert shown["sum_of_parts"] == shown["num_bytes"] and shown["lossless"] and shown["damaged_but_read"] == 0
+    for edit in ("mountain to tree", "field to sea"):
+        assert shown[edit]["inside"] > 2 * shown[edit]["outside"]
+    assert pictures_shown(notebook) == 5
+
+
+@pytest.mark.timeout(900)
+def test_codecs_are_measured_on_files_and_reported(tmp_path):
+    shown, notebook = run("03_evaluation", tmp_path)
+    assert shown["bytes_of_the_row"] == shown["bytes_on_disk"] > 0
+    assert {name.split("-")[0] for name in shown["codecs"]} == {"sgc", "vvc", "webp", "jpeg", "original"}
+    assert shown["files"] == ["report.html", "report.md", "summary.csv"]
+    markdown = [
+        one.data["text/markdown"]
+        for cell in code_cells(notebook)
+        for one in cell.outputs
+        if "data" in one and "text/markdown" in one.data
+    ]
+    assert "## Who wins where" in markdown[0] and "on all" in markdown[0]
+    assert pictures_shown(notebook) == 2
+
+
+def test_the_notebooks_are_these():
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_stripped(name):
+    for cell in code_cells(read(name)):
+        assert (cell.outputs, cell.execution_count, dict(cell.metadata)) == ([], None, {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_cell_installs_only_what_is_missing(name):
+    guard, install = code_cells(read(name))[0].source.splitlines()[-2:]
+    assert guard == 'if importlib.util.find_spec("sgc_diffusion") is None:'
+    assert install.startswith("    %pip install --quiet {SOURCE} ")
