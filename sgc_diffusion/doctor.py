@@ -9,8 +9,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,6 @@ LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "huggingface-hu
 CORE_LIBRARIES = LIBRARIES[:9]
 WEIGHTS_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth"}
 UNUSED_PARTS = {"safety_checker", "feature_extractor", "image_encoder"}  # of a Stable Diffusion base
-METRIC_WEIGHTS = {  # file below torch's hub folder → metric of the paper's table
-    "hub/pyiqa/musiq_koniq_ckpt-e95806b9.pth": "MUSIQ",
-    "hub/checkpoints/vgg16-397923af.pth": "LPIPS (VGG)",
-    "hub/checkpoints/alexnet-owt-7be5be79.pth": "LPIPS (AlexNet)",
-}
 MEBIBYTE = 2**20
 
 
@@ -36,7 +29,7 @@ def diagnose() -> dict[str, Any]:
 
     Returns:
         `pipelines`: one entry each with `name`, `present`, `size_mb`, `license`, `from`, `missing` and `commands`;
-        `libraries`: name → version or None; `devices`; `tools`; `python`, `platform`.
+        `libraries`: name → version or None; `devices`; `tools`: VVC and the weights of metrics; `python`, `platform`.
     """
     return {
         "python": platform.python_version(),
@@ -125,23 +118,35 @@ def _devices() -> list[dict[str, Any]]:
     return found
 
 
-def _find_vvc() -> str | None:
-    """Return the program that encodes the VVC anchor, or None: imageio-ffmpeg's if it was built with vvenc."""
+def _find_vvc() -> dict[str, str | None]:
+    """Return the `version` of what codes the VVC anchor, or what is `missing` for it."""
+    from sgc_diffusion.evaluation.codecs import ANCHORS
+
     try:
-        import imageio_ffmpeg
-
-        listed = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-encoders"], capture_output=True)
-        if b"libvvenc" in listed.stdout:
-            return f"imageio-ffmpeg {_version('imageio-ffmpeg')}"
-    except (ImportError, RuntimeError, OSError):  # not installed, or without a program for this platform
-        pass
-    return shutil.which("vvencapp")
+        ANCHORS["vvc"].check()
+        return {"version": next(iter(ANCHORS["vvc"].versions().values())), "missing": None}
+    except (ImportError, OSError) as error:
+        return {"version": None, "missing": str(error)}
 
 
-def _metric_weights() -> dict[str, bool]:
-    """Return which weights of the evaluation's metrics are in torch's hub folder."""
-    root = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
-    return {metric: (root / place).is_file() for place, metric in METRIC_WEIGHTS.items()}
+def _metric_weights() -> dict[str, dict[str, Any]]:
+    """Return, for each file that metrics need, which `metrics`, whether it is `present`, and the `command` for it."""
+    from sgc_diffusion.evaluation.metrics.registry import FILES, METRICS
+    from sgc_diffusion.evaluation.metrics.weights import cache_folder, locate
+
+    try:
+        folder = cache_folder()
+    except ImportError:  # without torch there are no metrics
+        return {}
+    found = {}
+    for key, file in FILES.items():
+        titles = [metric.title for metric in METRICS.values() if metric.file == key]
+        found[file.name] = {
+            "metrics": titles,
+            "present": locate(file) is not None,
+            "command": file.command(folder),
+        }
+    return found
 
 
 def describe(found: dict[str, Any]) -> list[str]:
@@ -159,8 +164,9 @@ def describe(found: dict[str, Any]) -> list[str]:
     lines += ["", "devices:"]
     lines += [f"  {one['device']}: {one['name']}, {one['memory_mb'] or '?'} MB" for one in found["devices"]]
     lines += ["", "evaluation:"]
-    absent = "not found (optional): pip install imageio-ffmpeg, or put vvencapp on PATH"
-    lines.append(f"  VVC encoder: {found['tools']['vvc'] or absent}")
-    for metric, present in found["tools"]["metric_weights"].items():
-        lines.append(f"  weights of {metric}: {'present' if present else 'not there; fetched when first used'}")
+    vvc = found["tools"]["vvc"]
+    lines.append(f"  VVC: {vvc['version'] or 'missing (optional): ' + vvc['missing']}")
+    for one in found["tools"]["metric_weights"].values():
+        state = "present" if one["present"] else f"missing: {one['command']}"
+        lines.append(f"  weights of {', '.join(one['metrics'])}: {state}")
     return lines

@@ -1,16 +1,14 @@
 """`sgc doctor` says what is whole, what is missing, and what gets it."""
 
-import importlib.util
 import json
 import shutil
-import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from sgc_diffusion.cli import main
 from sgc_diffusion.doctor import describe, diagnose
+from sgc_diffusion.evaluation.metrics.registry import FILES
 from sgc_diffusion.known_pipelines import DEFAULT_BASE, KNOWN_PIPELINES
 
 
@@ -70,32 +68,32 @@ def test_a_repository_that_was_fetched_in_part_is_missing(report, tmp_path, tiny
     assert DEFAULT_BASE in report()["pipelines"]["controlnet-seg"]["missing"]
 
 
-def test_libraries_devices_and_the_tools_of_the_evaluation_are_listed(report, tmp_path):
+def test_libraries_devices_and_the_tools_of_the_evaluation_are_listed(report, tmp_path, capsys):
     found = report()
     assert found["libraries"]["torch"] and found["libraries"]["diffusers"] and found["python"]
     assert found["devices"][0]["device"] == "cpu" and found["devices"][0]["memory_mb"] > 100
-    assert not any(found["tools"]["metric_weights"].values())
-    weights = tmp_path / "torch" / "hub" / "checkpoints" / "vgg16-397923af.pth"
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"weights")
-    assert report()["tools"]["metric_weights"]["LPIPS (VGG)"]
-
-
-def test_the_vvc_encoder_it_names_runs(tmp_path):
-    named = diagnose()["tools"]["vvc"]
-    if importlib.util.find_spec("imageio_ffmpeg") is None:
-        assert named == shutil.which("vvencapp")
-        return
-    import imageio_ffmpeg
-
-    assert named == f"imageio-ffmpeg {imageio_ffmpeg.__version__}"
-    Image.new("RGB", (64, 64), (90, 120, 40)).save(tmp_path / "a.png")
-    program, source = imageio_ffmpeg.get_ffmpeg_exe(), ["-i", str(tmp_path / "a.png")]
-    subprocess.run(
-        [program, "-v", "error", *source, "-pix_fmt", "yuv420p10le", "-c:v", "libvvenc", str(tmp_path / "a.266")],
-        check=True,
+    weights = found["tools"]["metric_weights"]
+    assert set(weights) == {file.name for file in FILES.values()} and not any(
+        one["present"] for one in weights.values()
     )
-    assert (tmp_path / "a.266").stat().st_size > 0
+    assert "LPIPS" in weights["alexnet-owt-7be5be79.pth"]["metrics"]
+    assert all(one["command"] and one["metrics"] for one in weights.values())
+    assert str(tmp_path / "torch" / "hub" / "checkpoints") in weights["vgg16-397923af.pth"]["command"]
+    path = tmp_path / "torch" / "hub" / "checkpoints" / "vgg16-397923af.pth"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    present = [name for name, one in report()["tools"]["metric_weights"].items() if one["present"]]
+    assert present == ["vgg16-397923af.pth"]
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "weights of SI-SSIM, DISTS: present" in shown and weights["RN50.pt"]["command"] in shown
+
+
+def test_the_vvc_encoder_is_named_or_what_is_missing_for_it(monkeypatch):
+    named = diagnose()["tools"]["vvc"]
+    assert named["version"].startswith(("ffmpeg ", "vvencapp")) and named["missing"] is None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'sgc-diffusion[vvc]'" in diagnose()["tools"]["vvc"]["missing"]
 
 
 def test_a_missing_torch_is_told_rather_than_stumbled_over(monkeypatch):

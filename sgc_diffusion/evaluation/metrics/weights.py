@@ -55,6 +55,31 @@ def hub_file(repository: str, file: str, *aliases: str, name: str = "") -> Weigh
     return WeightsFile(name or file, url, aliases, (repository, file))
 
 
+def cache_folder() -> Path:
+    """Return torch's folder that missing files are fetched into."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / CACHES[0]
+
+
+def locate(file: WeightsFile, folder: Path | None = None) -> Path | None:
+    """Return where a file of weights is, or None; fetches nothing.
+
+    Args:
+        file: the wanted one.
+        folder: of local weights, searched before torch's and the Hub's caches.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    local = [folder / name for name in (file.name, *file.aliases)] if folder is not None else []
+    for path in (*local, *(cache_folder().parent / cache / file.name for cache in CACHES)):
+        if path.is_file():
+            return path
+    if file.hub and isinstance(cached := try_to_load_from_cache(*file.hub), str):
+        return Path(cached)
+    return None
+
+
 def find(file: WeightsFile, folder: Path | None) -> Path:
     """Return where a file of weights is; fetch it into torch's cache if it is nowhere.
 
@@ -66,18 +91,13 @@ def find(file: WeightsFile, folder: Path | None) -> Path:
         WeightsError: it is nowhere and cannot be fetched.
     """
     import torch
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    hub = Path(torch.hub.get_dir())
-    local = [folder / name for name in (file.name, *file.aliases)] if folder is not None else []
-    for path in (*local, *(hub / cache / file.name for cache in CACHES)):
-        if path.is_file():
-            return path
-    if file.hub and isinstance(cached := try_to_load_from_cache(*file.hub), str):
-        return Path(cached)
+    if found := locate(file, folder):
+        return found
     if not file.url or constants.HF_HUB_OFFLINE:
         raise WeightsError(f"no weights: {file.command(folder)}")
-    target = hub / CACHES[0] / file.name
+    target = cache_folder() / file.name
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = HASH.search(file.name)
     try:
