@@ -141,7 +141,9 @@ def test_niqe(tmp_path, suffix):
     network = pyiqa.create_metric("niqe", pretrained_model_path=str(tmp_path / "reference.mat"), device="cpu")
     value = measured("niqe", tmp_path, (None, picture))
     assert value == pytest.approx(float(network(tensor(picture))))
-    assert load_metrics(["niqe"], weights_dir=tmp_path).measure(None, picture[:100]) == {}
+    evaluator = load_metrics(["niqe"], weights_dir=tmp_path)
+    assert evaluator.measure(None, picture[:100]) == {}
+    assert evaluator.measure(None, np.full_like(picture, 90)) == {}  # undefined for what is flat
 
 
 def test_lpips(tmp_path):

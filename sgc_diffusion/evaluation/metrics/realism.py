@@ -8,6 +8,7 @@ Networks are built without the ImageNet backbones that pyiqa fetches first: its 
 
 from __future__ import annotations
 
+import math
 import pickle
 import tempfile
 from collections.abc import Callable
@@ -96,7 +97,7 @@ def load_realism(name: str, path: Path, device: str = "cpu") -> Callable[[np.nda
         device: to compute on.
 
     Returns:
-        A function: (H, W, 3) uint8 → score.
+        A function: (H, W, 3) uint8 → score, NaN where it is undefined.
 
     Raises:
         WeightsError: a file of other weights.
@@ -108,6 +109,9 @@ def load_realism(name: str, path: Path, device: str = "cpu") -> Callable[[np.nda
 
     @torch.no_grad()
     def measure(picture: np.ndarray) -> float:
-        return float(network(to_tensor(picture, device)).squeeze())
+        try:
+            return float(network(to_tensor(picture, device)).squeeze())
+        except torch.linalg.LinAlgError:  # NIQE fits a Gaussian to patches, which a flat picture has not
+            return math.nan
 
     return measure
