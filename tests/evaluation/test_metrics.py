@@ -31,12 +31,10 @@ def pair(side=192, seed=0):
 @pytest.fixture()
 def nothing_cached(monkeypatch, tmp_path):
     """A machine without any weights and without a network."""
-    kept = torch.hub.get_dir()
-    torch.hub.set_dir(tmp_path / "hub")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))  # `set_dir` could not be undone
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *name: None)
     monkeypatch.setattr(segmenter, "DEFAULT_SEGMENTER", "nobody/trained-this")
-    yield tmp_path
-    torch.hub.set_dir(kept)
+    return tmp_path
 
 
 def test_every_missing_metric_is_listed_with_the_command_that_gets_it(nothing_cached):
