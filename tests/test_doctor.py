@@ -17,7 +17,7 @@ def report(tmp_path, monkeypatch, capsys):
     """Return a function that runs the command in an empty folder beside an empty cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path / "torch" / "hub"))
 
     def run():
         assert main(["doctor", "--json"]) == 0

@@ -54,7 +54,7 @@ def test_a_network_sees_imagenet_normalisation():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published_weights_are_taken_from_torchs_folder(name, tmp_path, monkeypatch, tiny_pipeline_folder, landscape):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path / "hub"))
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     state = random_state(name, 21)
     torch.save(state, tmp_path / "hub" / "checkpoints" / PUBLISHED_FILES[name])
@@ -138,7 +138,7 @@ def test_weights_that_cannot_be_fetched_are_named(tmp_path, monkeypatch):
     def unreachable(*_arguments, **_options):
         raise urllib.error.URLError("Name or service not known")
 
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path / "hub"))
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)  # the network's place in torch
     with pytest.raises(OSError, match=r"not in .*checkpoints and cannot be fetched .*:weights\.pth"):
         load_deeplab("deeplabv3_resnet50")
