@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+import logging
 import os
 import sys
 import time
@@ -102,6 +103,7 @@ def load_pipeline(name: str, device: str | None, segmenter: str | None = None) -
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # it tells every user without torchvision about image processors
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses kernels that are not used here
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
     pipeline = SemanticCompressionPipeline.from_pretrained(name, segmenter=segmenter)

@@ -86,7 +86,7 @@ def forward(color_map: np.ndarray, quality: int) -> np.ndarray:
     color_map = np.asarray(color_map)
     if color_map.ndim != 3 or color_map.shape[-1] != 3 or color_map.dtype != np.uint8:
         raise ValueError(f"`color_map` must be uint8 of shape (h, w, 3), got {color_map.dtype} {color_map.shape}")
-    check(*color_map.shape[:2], quality)
+    check(color_map.shape[0], color_map.shape[1], quality)
     scaled = coefficients(color_map) * (STEP_UNIT / STEPS[quality])
     levels = np.sign(scaled) * _choose_sizes(np.abs(scaled), quality)
     return np.clip(levels, -_LEVEL_LIMIT, _LEVEL_LIMIT).astype(np.int16)
@@ -138,7 +138,7 @@ def inverse(levels: np.ndarray, quality: int) -> np.ndarray:
     levels = np.asarray(levels)
     if levels.ndim != 3 or levels.shape[-1] != 3:
         raise ValueError(f"`levels` must be int16 of shape (h, w, 3), got {levels.dtype} {levels.shape}")
-    check(*levels.shape[:2], quality)
+    check(levels.shape[0], levels.shape[1], quality)
     values = np.clip(levels.astype(np.int64), -_LEVEL_LIMIT, _LEVEL_LIMIT) * STEPS[quality]
     values = values @ basis(3)  # (h, w, 3); each product drops its fraction bits but four before the next
     values = _round_shift(values, _BASIS_BITS - 4)

@@ -168,7 +168,7 @@ class PayloadEncoder(PipelineSetup):
         if self.segmenter is None:
             raise ValueError(
                 "`segmenter` is missing: this pipeline only draws; load it with from_pretrained(..., segmenter=...), "
-                "a Hub id or folder of a semantic segmentation model"
+                "in the command --segmenter, a Hub id or folder of a semantic segmentation model"
             )
         return segment_images(
             self.segmenter,

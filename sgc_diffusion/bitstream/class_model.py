@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class ClassModel:
 
     def __init__(self, coder: RangeEncoder | RangeDecoder, taxonomy_name: str) -> None:
         tables = load_tables()
-        self._coder = coder
+        self._coder: Any = coder  # which of the two it is, the caller of `code` knows
         self._groups = class_groups(taxonomy_name)
         self._group_list = [*self._groups.tolist()]
         prior = tables.get(f"prior_{taxonomy_name}")

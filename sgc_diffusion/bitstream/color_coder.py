@@ -69,10 +69,9 @@ def write_color(encoder: RangeEncoder, levels: np.ndarray, quality: int) -> None
 def _sum(names: tuple[str, ...], found: context.ColorContexts, order: tuple, coded: np.ndarray, step: int) -> list[int]:
     """Probabilities of the coded coefficients in coding order, from the sum of the named tables at one step."""
     tables = load_tables()
-    odds = 0
-    for name in names:
-        odds = odds + tables[f"color_{name}"][step].astype(np.int32)[getattr(found, name)[0][order][coded]]
-    return probabilities(odds).tolist()
+    contexts = {name: getattr(found, name)[0][order][coded] for name in names}
+    odds = [tables[f"color_{name}"][step].astype(np.int32)[index] for name, index in contexts.items()]
+    return probabilities(np.stack(odds).sum(axis=0, dtype=np.int32)).tolist()
 
 
 def _last_odds(channel: int, diagonal: int, scale: np.ndarray) -> int:

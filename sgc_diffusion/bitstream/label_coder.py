@@ -40,8 +40,9 @@ def write_labels(encoder: RangeEncoder, label_map: np.ndarray, taxonomy_name: st
     shape = (context.NUM_CANDIDATES, height, width)
     is_asked, answers, chances = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.int32)
     for rank, (asked, answer, contexts) in enumerate(context.questions(label_map[None])):
-        odds = sum(tables[f"label_{name}"][index].astype(np.int32) for name, index in contexts.items())
-        is_asked[rank], answers[rank][asked[0]], chances[rank][asked[0]] = asked[0], answer, probabilities(odds)
+        odds = [tables[f"label_{name}"][index].astype(np.int32) for name, index in contexts.items()]
+        chance = probabilities(np.stack(odds).sum(axis=0, dtype=np.int32))
+        is_asked[rank], answers[rank][asked[0]], chances[rank][asked[0]] = asked[0], answer, chance
     order = np.moveaxis(is_asked, 0, -1)
     bits, chances = np.moveaxis(answers, 0, -1)[order].tolist(), np.moveaxis(chances, 0, -1)[order].tolist()
     ends = np.cumsum(order.sum(axis=-1).ravel()).tolist()
