@@ -179,7 +179,8 @@ def main() -> None:
     parser.add_argument("--atheris", action="store_true")
     arguments = parser.parse_args()
     paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < 1000]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     result = {
         "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}"
         + " --atheris" * arguments.atheris,

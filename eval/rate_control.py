@@ -71,7 +71,8 @@ def main() -> None:
     arguments = parser.parse_args()
     pipe = SemanticCompressionPipeline.from_pretrained(arguments.pipeline)
     rows = [measure(pipe, open_image(path)) for path in expand_inputs(arguments.images, IMAGE_SUFFIXES)]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     result: dict[str, object] = {
         "command": "python eval/rate_control.py --images FOLDER",
         "commit": commit.stdout.strip(),

@@ -101,7 +101,8 @@ def main() -> None:
             with Image.open(folder / f"{name}.decoded.png") as drawn:
                 figures = measure(pipe, image, drawn.convert("RGB"), (folder / f"{name}.sgc").read_bytes())
             rows.append({"image": name, "width": image.width, "height": image.height, **figures})
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     report = {
         "command": " ".join(["python", *sys.argv]),
         "commit": commit.stdout.strip(),
