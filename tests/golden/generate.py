@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream.container import write_layer
 from sgc_diffusion.bitstream.tables import load_tables
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
 
@@ -64,7 +65,11 @@ def payloads() -> dict[str, SemanticPayload]:
         color_layer = ColorLayer(levels(seed + 1, *color[:3]), color[3])
         return SemanticPayload(*size, labels, color_layer, DecoderRecipe(**recipe))  # type: ignore[arg-type]
 
+    stripes = (np.indices((128, 128))[1] // 3 % 2).astype(np.uint8)  # a stream that ends in many zeros
     return {
+        "stripes-128": SemanticPayload(
+            512, 512, LabelLayer(stripes, "landscape-8"), ColorLayer(levels(12, 2, 2, 9), 30)
+        ),
         "tiny": make("landscape-24", (4, 4, 3, 1), (4, 4, 6, 32), (64, 48)),
         "one-cell": make("voc-21", (1, 1, 1, 2), (1, 1, 9, 0), (1, 1)),
         "coco-32": make("coco-stuff-182", (32, 32, 12, 3), (16, 16, 40, 32), (512, 512), weights_hash=4660),
@@ -95,8 +100,14 @@ def main() -> None:
     for name, payload in payloads().items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
+    (FOLDER / "unknown-layers.sgc").write_bytes(with_unknown_layers(payloads()["tiny"]))
     print("tables", tables_digest(), "\ncolor maps", color_maps_digest())
     print(hexdump((FOLDER / "tiny.sgc").read_bytes()))
+
+
+def with_unknown_layers(payload: SemanticPayload) -> bytes:
+    """Return a file with two layers that no reader knows, one of them empty."""
+    return bitstream.encode(payload) + write_layer(100, bytes(range(200))) + write_layer(127, b"")
 
 
 def tables_digest() -> str:
