@@ -15,7 +15,6 @@ import io
 import json
 import math
 import platform
-import subprocess
 import sys
 import time
 import zlib
@@ -31,6 +30,7 @@ from sgc_diffusion import bitstream, color_transform
 from sgc_diffusion.analysis.rate_control import drop_islands
 from sgc_diffusion.bitstream.color_coder import encode_color, write_color
 from sgc_diffusion.bitstream.label_coder import encode_labels, write_labels
+from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload
 
 SIDE, COLOR_SIDE, GRIDS = 512, 16, (32, 64, 128)
@@ -234,11 +234,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("eval/results/coding_rates.json"))
     arguments = parser.parse_args()
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     result: dict[str, object] = {
         "command": "python eval/coding_rates.py --data DIR",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "platform": f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}",
     }
     for folder, (name, void, first) in SETS.items():

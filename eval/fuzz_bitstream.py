@@ -87,7 +87,7 @@ def check(data: bytes) -> str:
 
 
 def timed_check(data: bytes) -> tuple[str, float]:
-    """Return what came of one input, and the milliseconds of CPU time that it took."""
+    """Return what came of one input, with `: ` and a reason if it failed, and the milliseconds of CPU time it took."""
     start = time.process_time()
     try:
         outcome = check(data)
@@ -116,9 +116,10 @@ def run(paths: Sequence[Path], num_inputs: int, seed: int) -> dict[str, object]:
         data = mutate(generator.choice(files), generator.choice(files), generator)
         data = repair(data) if generator.random() < REPAIRED_SHARE else data
         outcome, elapsed_ms = timed_check(data)
-        outcomes["failure" if outcome.startswith("failure") else outcome] += 1
-        if outcome.startswith("failure"):
-            failures.append((outcome, data.hex()))
+        kind, _, reason = outcome.partition(": ")
+        outcomes[kind] += 1
+        if reason:
+            failures.append((reason, data.hex()))
         if elapsed_ms > slowest_ms:  # again, for what else the machine does takes time too
             elapsed_ms = min([elapsed_ms, *(timed_check(data)[1] for _ in range(4))])
             slowest_ms, slowest = max((slowest_ms, slowest), (elapsed_ms, data))

@@ -13,7 +13,6 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ from sgc_diffusion.analysis.rate_control import COLOR_RANGE, color_distortion, l
 from sgc_diffusion.analysis.segmentation import segment_images
 from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
+from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.pipeline_encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 
 BUDGETS = (40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 1000, 2000, 4000)
@@ -71,11 +71,9 @@ def main() -> None:
     arguments = parser.parse_args()
     pipe = SemanticCompressionPipeline.from_pretrained(arguments.pipeline)
     rows = [measure(pipe, open_image(path)) for path in expand_inputs(arguments.images, IMAGE_SUFFIXES)]
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     result: dict[str, object] = {
         "command": "python eval/rate_control.py --images FOLDER",
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "platform": f"Python {platform.python_version()}, {platform.machine()}",
         "num_images": len(rows),
         "budgets": {},

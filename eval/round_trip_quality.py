@@ -25,6 +25,7 @@ from PIL import Image
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
+from sgc_diffusion.evaluation.measurement import commit
 
 
 def gradient_magnitude(image: Image.Image) -> float:
@@ -101,11 +102,9 @@ def main() -> None:
             with Image.open(folder / f"{name}.decoded.png") as drawn:
                 figures = measure(pipe, image, drawn.convert("RGB"), (folder / f"{name}.sgc").read_bytes())
             rows.append({"image": name, "width": image.width, "height": image.height, **figures})
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False)
     report = {
         "command": " ".join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "platform": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
         "num_images": len(rows),
         "summary": summarize(rows),

@@ -63,16 +63,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_scorer(arguments: argparse.Namespace) -> tuple[Scorer | None, set[str]]:
-    """Return what measures, and the names of the metrics that need no original."""
+def make_scorer(arguments: argparse.Namespace) -> Scorer | None:
+    """Return what measures."""
     if arguments.metrics == "none":
-        return None, set()
-    from sgc_diffusion.evaluation.metrics import METRICS, load_metrics
+        return None
+    from sgc_diffusion.evaluation.metrics import load_metrics
 
     names = "all" if arguments.metrics == "all" else arguments.metrics.split(",")
     evaluator = load_metrics(names, weights_dir=arguments.weights_dir, segmenter=arguments.segmenter)
     key = f"{arguments.metrics} {arguments.weights_dir} {arguments.segmenter}"
-    return Scorer(evaluator, key), {name for name, metric in METRICS.items() if metric.reference == "none"}
+    return Scorer(evaluator, key)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out.resolve()
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     work = arguments.work or cache / "sgc-diffusion" / "evaluation" / out.name
-    scorer, no_reference = make_scorer(arguments)
+    scorer = make_scorer(arguments)
     with tqdm(unit="step", dynamic_ncols=True) as progress:
         results = evaluate(
             arguments.images,
@@ -93,7 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
             limit=arguments.limit,
             num_workers=arguments.workers,
             scorer=scorer,
-            no_reference=no_reference,
             command=shlex.join(["python", *sys.argv]),
             progress=progress,
         )

@@ -67,7 +67,6 @@ def evaluate(
     limit: int | None = None,
     num_workers: int = 2,
     scorer: Scorer | None = None,
-    no_reference: Collection[str] = (),
     command: str = "",
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -84,7 +83,6 @@ def evaluate(
         limit: take the first so many pictures.
         num_workers: pictures that anchors code at once.
         scorer: measures; None leaves `metrics` empty.
-        no_reference: names of the metrics that need no original; they are measured on the originals too.
         command: for the record.
         progress: told of every step; a `tqdm` bar will do.
 
@@ -114,7 +112,7 @@ def evaluate(
         if budgets is None and codec.family == "sgc":
             budgets = {row["image"]: row["bytes"] for row in results[codec.name]["rows"]}
     if scorer is not None:
-        results[ORIGINAL] = run.measure_originals(no_reference)
+        results[ORIGINAL] = run.measure_originals()
     return results
 
 
@@ -152,25 +150,22 @@ class _Run:
             "generative": codec.is_generative,
             "libraries": codec.versions(),
         }
-        return self._write(about, coded, self._score(coded, codec.name))
+        return self._write(about, coded, self._score(coded, codec.name, {one.name: one for one in self.pictures}))
 
-    def measure_originals(self, no_reference: Collection[str]) -> dict[str, Any]:
-        """Score the pictures themselves; write and return what their file holds."""
+    def measure_originals(self) -> dict[str, Any]:
+        """Score the pictures themselves by what needs no reference; write and return what their file holds."""
         self.progress.set_description_str(ORIGINAL)
         coded = Coded(rows=[_original_row(picture) for picture in self.pictures])
-        self._score(coded, ORIGINAL)
-        for row in coded.rows:
-            row["metrics"] = {name: value for name, value in row["metrics"].items() if name in no_reference}
+        self._score(coded, ORIGINAL, {})
         about = {"codec": ORIGINAL, "title": "Original", "family": ORIGINAL, "spec": ORIGINAL, "generative": False}
         return self._write(about | {"libraries": {}}, coded, {})
 
-    def _score(self, coded: Coded, name: str) -> dict[str, float | None]:
+    def _score(self, coded: Coded, name: str, references: Mapping[str, Picture]) -> dict[str, float | None]:
         if self.scorer is None:
             for row in coded.rows:
                 row["metrics"] = {}
             return {}
-        by_name = {picture.name: picture for picture in self.pictures}
-        return self.scorer.score(coded, by_name, self.work / name, self.progress.update)
+        return self.scorer.score(coded, references, self.work / name, self.progress.update)
 
     def _write(self, about: dict[str, Any], coded: Coded, set_metrics: Mapping[str, float | None]) -> dict[str, Any]:
         metric_libraries = installed_versions(*METRIC_LIBRARIES) if self.scorer is not None else {}

@@ -20,14 +20,9 @@ class CodingError(Exception):
 
 
 class WorkerProcess:
-    """Another Python process that codes; started at its first job, and again after it died.
+    """Another Python process that codes; started at its first job, and again after it died."""
 
-    Args:
-        num_threads: that libraries in it may use; None leaves it to them.
-    """
-
-    def __init__(self, num_threads: int | None = None) -> None:
-        self._num_threads = num_threads
+    def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._messages = tempfile.TemporaryFile("w+", errors="replace")
 
@@ -73,8 +68,6 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[str]:
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
-        if self._num_threads is not None:
-            environment["OMP_NUM_THREADS"] = str(self._num_threads)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sgc_diffusion.evaluation.worker"],
             stdin=subprocess.PIPE,

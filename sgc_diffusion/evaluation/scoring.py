@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,8 +31,8 @@ class Evaluator(Protocol):
 
     unavailable: dict[str, str]
 
-    def measure(self, original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
-        """Return the figures of one picture, both (H, W, 3) uint8."""
+    def measure(self, original: np.ndarray | None, decoded: np.ndarray) -> dict[str, float]:
+        """Return the figures of one picture, both (H, W, 3) uint8; without an original, those that need none."""
         ...
 
     def start_set(self) -> None:
@@ -62,30 +63,36 @@ class Scorer:
     def score(
         self,
         coded: Coded,
-        pictures: Mapping[str, Picture],
+        references: Mapping[str, Picture],
         folder: Path,
         on_done: Callable[[], object] = lambda: None,
     ) -> dict[str, float | None]:
-        """Give each row its `metrics`; return those of the set. A row that cannot be measured becomes a failure."""
+        """Give each row its `metrics`; return those of the set. A row that cannot be measured becomes a failure.
+
+        A row whose picture is not among `references` gets the metrics that need none, and counts not for the set.
+        """
         digests = []
         for row in coded.rows:
-            original, decoded = pictures[row["image"]].path, decoded_path(folder, row["image"], row["seed"])
-            digest = self._digest(original, decoded)
+            reference, decoded = references.get(row["image"]), decoded_path(folder, row["image"], row["seed"])
+            original = None if reference is None else reference.path
+            digest = self._digest(*filter(None, (original, decoded)))
             store = folder / f"{decoded.stem}.metrics.json"
             try:
-                measure = lambda o=original, d=decoded: self.evaluator.measure(read_rgb(o), read_rgb(d))  # noqa: E731
-                row["metrics"] = _kept(store, digest, measure)
+                row["metrics"] = _kept(store, digest, partial(self._measure, original, decoded))
             except (ValueError, RuntimeError, OSError) as error:
                 row["metrics"] = {}
                 text = " ".join(str(error).split())
                 coded.failures.append({"image": row["image"], "error": f"metrics of seed {row['seed']}: {text}"})
-            if row["seed"] == 0:
+            if row["seed"] == 0 and original is not None:
                 digests.append((original, decoded, digest))
             on_done()
         if len(digests) < 2:
             return {}
         joint = hashlib.sha256("".join(digest for _, _, digest in digests).encode()).hexdigest()[:16]
         return _kept(folder / "set.metrics.json", joint, lambda: self._measure_set([one[:2] for one in digests]))
+
+    def _measure(self, original: Path | None, decoded: Path) -> dict[str, float]:
+        return self.evaluator.measure(None if original is None else read_rgb(original), read_rgb(decoded))
 
     def _measure_set(self, pairs: list[tuple[Path, Path]]) -> dict[str, float]:
         self.evaluator.start_set()

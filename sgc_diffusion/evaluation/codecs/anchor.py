@@ -68,7 +68,31 @@ def check_side(anchor: Anchor, image: Image.Image) -> None:
         raise ValueError(f"`image` must have at least {side} pixels a side for {anchor.title}, got {image.size}")
 
 
-class FixedCodec(Codec):
+class AnchorCodec(Codec):
+    """A codec that is an anchor in some way or other.
+
+    Args:
+        anchor: the codec.
+    """
+
+    def __init__(self, anchor: Anchor) -> None:
+        self.anchor = anchor
+        self.family, self.suffix = anchor.name, anchor.suffix
+
+    def check(self) -> None:
+        """See the base class."""
+        self.anchor.check()
+
+    def load(self) -> None:
+        """See the base class."""
+        self.anchor.load()
+
+    def versions(self) -> dict[str, str]:
+        """See the base class."""
+        return self.anchor.versions()
+
+
+class FixedCodec(AnchorCodec):
     """An anchor at one setting.
 
     Args:
@@ -85,24 +109,12 @@ class FixedCodec(Codec):
             raise ValueError(
                 f"`{anchor.parameter}` of {anchor.name} must be from {lowest:g} to {highest:g}, got {quality:g}"
             )
-        self.anchor, self.quality = anchor, quality
+        super().__init__(anchor)
+        self.quality = quality
         self.setting = f"{anchor.parameter} {quality:g}"
         self.spec = f"{anchor.name}:{anchor.parameter}={quality:g}"
         self.name = f"{anchor.name}-{anchor.parameter}{quality:g}".replace(".", "-")
         self.title = f"{anchor.title}, {'QP' if anchor.parameter == 'qp' else anchor.parameter} {quality:g}"
-        self.family, self.suffix = anchor.name, anchor.suffix
-
-    def check(self) -> None:
-        """See the base class."""
-        self.anchor.check()
-
-    def load(self) -> None:
-        """See the base class."""
-        self.anchor.load()
-
-    def versions(self) -> dict[str, str]:
-        """See the base class."""
-        return self.anchor.versions()
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
         """See the base class."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from sgc_diffusion.evaluation.codecs.anchor import Anchor, FixedCodec, check_side
+from sgc_diffusion.evaluation.codecs.anchor import Anchor, AnchorCodec, FixedCodec, check_side
 from sgc_diffusion.evaluation.codecs.codec import Codec
 from sgc_diffusion.evaluation.codecs.reduced import (
     FILTERS,
@@ -82,7 +82,7 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
     return Found(best, qualities[best], files[best], is_floor=False)
 
 
-class BudgetCodec(Codec):
+class BudgetCodec(AnchorCodec):
     """An anchor at the finest setting that fits into a number of bytes.
 
     Args:
@@ -94,26 +94,14 @@ class BudgetCodec(Codec):
     def __init__(self, anchor: Anchor, budget_bytes: int | None, *, is_reduced: bool = False) -> None:
         if budget_bytes is not None and budget_bytes < 1:
             raise ValueError(f"`budget_bytes` must be at least 1, got {budget_bytes}")
-        self.anchor, self.budget_bytes, self.is_reduced = anchor, budget_bytes, is_reduced
+        super().__init__(anchor)
+        self.budget_bytes, self.is_reduced = budget_bytes, is_reduced
         self.needs_budget = budget_bytes is None
         base = f"{anchor.name}{'-down' if is_reduced else ''}"
         self.spec = f"{base}@{'budget' if budget_bytes is None else budget_bytes}"
         self.name = f"{base}-budget" if budget_bytes is None else f"{base}-{budget_bytes}b"
         rate = "SGC's budget" if budget_bytes is None else f"≤ {budget_bytes} B"
         self.title = f"{anchor.title}{', reduced' if is_reduced else ''}, {rate}"
-        self.family, self.suffix = anchor.name, anchor.suffix
-
-    def check(self) -> None:
-        """See the base class."""
-        self.anchor.check()
-
-    def load(self) -> None:
-        """See the base class."""
-        self.anchor.load()
-
-    def versions(self) -> dict[str, str]:
-        """See the base class."""
-        return self.anchor.versions()
 
     def fit(self, image: Image.Image, budget_bytes: int | None = None) -> tuple[Codec, bool]:
         """See the base class."""

@@ -68,10 +68,6 @@ class Codec(ABC):
     def decode_image(self, path: Path, *, seed: int = 0) -> Image.Image:
         """Return the RGB picture of a file; `seed` matters to generative decoders."""
 
-    def decode(self, path: Path, png_path: Path, *, seed: int = 0) -> None:
-        """Decode a file to a PNG, in any process."""
-        save_png(self.decode_image(path, seed=seed), png_path)
-
 
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG whole or not at all."""
