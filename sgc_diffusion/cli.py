@@ -124,7 +124,8 @@ def compress_command(arguments: argparse.Namespace) -> int:
         image = open_image(source)
         started = time.perf_counter()
         budget = {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp}
-        data = pipeline.compress(image, preset=arguments.preset, key=key, **budget)
+        options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
+        data = pipeline.compress(image, **options, **budget)
         seconds = time.perf_counter() - started
         with atomic_path(target) as temporary:
             temporary.write_bytes(data)
@@ -273,14 +274,15 @@ def build_parser() -> argparse.ArgumentParser:
     coders[1].add_argument("--steps", type=int, help="solver steps of the whole schedule; default: as the file says")
     coders[1].add_argument("--strength", type=float, help="how freely to redraw, 0.01 to 1")
     coders[1].add_argument("--guidance", type=float, help="how strictly to follow the labels; 1 is plain")
-    coders[1].add_argument("--scheduler", help="dpm-solver++, ddim or unipc")
+    coders[1].add_argument("--scheduler", help="dpm-solver++, ddim, unipc, or lcm (one to four steps)")
     coders[1].add_argument("--seed", type=int, help="of the noise; other seeds give other details")
     add("inspect", inspect_command, "Show what .sgc files hold, without drawing them.", "FILE")
     for command in coders:
-        command.add_argument("--preset", help="how to draw: fast, landscape-256, or paper (200 DDIM steps)")
+        command.add_argument("--preset", help="how to draw: landscape-256, fast (1 step), sdedit, or paper (200 DDIM)")
     coders[0].add_argument("--segmenter", help="another one than the pipeline's: Hub id, folder or torchvision/NAME")
     coders[0].add_argument("--max-bytes", type=int, help="budget of each file; grids and precision follow")
     coders[0].add_argument("--bpp", type=float, help="the same in bits per pixel, such as 0.004")
+    coders[0].add_argument("--candidates", type=int, default=1, help="seeds to try; the best is kept in the file")
     add("verify", verify_command, "Check that .sgc files are whole and undamaged.", "FILE")
     add_model_commands(commands)
     return parser

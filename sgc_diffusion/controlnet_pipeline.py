@@ -51,6 +51,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         >>> picture = pipe.decompress(pipe.compress(image)).images[0]
     """
 
+    _optional_components = ["segmenter"]  # noqa: RUF012 - diffusers wants a list
+    few_step_head = None
     model_cpu_offload_seq = "segmenter->text_encoder->unet->vae"
 
     def __init__(
@@ -66,7 +68,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         profile: str = DEFAULT_NAME,
         segmenter_short_side: int = 512,
         label_resampling: str = "nearest",
-        preset: str = "fast",
+        preset: str = "sdedit",
         negative_prompt: str = NEGATIVE_PROMPT,
         conditioning_scale: float = 1.0,
     ) -> None:

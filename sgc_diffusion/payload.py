@@ -138,7 +138,7 @@ PROFILES = {  # Part of the file format: append, never renumber.
     "semantic-synthesis-256": 3,
     "controlnet-seg": 4,
 }
-SCHEDULERS = {"dpm-solver++": 0, "ddim": 1, "unipc": 2}  # Part of the file format: append, never renumber.
+SCHEDULERS = {"dpm-solver++": 0, "ddim": 1, "unipc": 2, "lcm": 3}  # Part of the file format: append, never renumber.
 
 
 def _check_integer(name: str, value: int, lowest: int, highest: int) -> None:

@@ -1,17 +1,19 @@
 """The encoder half of the pipelines: pictures → payloads → bytes.
 
-image ──labels, colors──▶ [rate control] ──▶ SemanticPayload ──encode──▶ bytes
+image ──labels, colors──▶ [rate control] ──▶ SemanticPayload ──[best of k seeds]──▶ ──encode──▶ bytes
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 from PIL import Image
 
 from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion.analysis.by_synthesis import nearest_picture
 from sgc_diffusion.analysis.color_map import extract_color_map
 from sgc_diffusion.analysis.image_input import to_rgb
 from sgc_diffusion.analysis.rate_control import choose_payload
@@ -29,6 +31,16 @@ FINE_LABEL_CELLS, FINE_COLOR_CELLS = 125 * 128, 64 * 64  # of the maps that rate
 
 class PayloadEncoder(PipelineSetup):
     """`analyze` and `compress`."""
+
+    few_step_head: Any
+
+    def __call__(self, payload: Any, **kwargs: Any) -> Any:
+        """Draw payloads; see the decoder half."""
+        raise NotImplementedError
+
+    def _sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
+        """Return (height, width) of what is drawn, smallest first."""
+        raise NotImplementedError
 
     @overload
     def analyze(self, image: ImageInput, *, color_quality: int = ..., preset: str | None = ...) -> SemanticPayload: ...
@@ -81,6 +93,7 @@ class PayloadEncoder(PipelineSetup):
         target_bpp: float | None = ...,
         class_weights: Mapping[str, float] | None = ...,
         key: bytes | None = ...,
+        num_candidates: int = ...,
     ) -> bytes: ...
 
     @overload
@@ -93,6 +106,7 @@ class PayloadEncoder(PipelineSetup):
         target_bpp: float | None = ...,
         class_weights: Mapping[str, float] | None = ...,
         key: bytes | None = ...,
+        num_candidates: int = ...,
     ) -> list[bytes]: ...
 
     def compress(
@@ -104,6 +118,7 @@ class PayloadEncoder(PipelineSetup):
         target_bpp: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         key: bytes | None = None,
+        num_candidates: int = 1,
     ) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, then `bitstream.encode`; with a budget, the best payload that fits into it.
 
@@ -116,6 +131,9 @@ class PayloadEncoder(PipelineSetup):
             class_weights: class name → how much a wrong label counts where the picture shows that class, for the
                 choice under a budget; 1 for classes that are not named.
             key: 32 bytes that seal the file with AES-256-GCM.
+            num_candidates: how many seeds of the noise are tried, 1 … 65536; the best is kept in the file, see
+                `analysis.by_synthesis`. Each is drawn in one step by the few-step head, which draws from a seed much
+                the same as the denoiser does, or, without one, as the file will be.
 
         Returns:
             The content of one `.sgc` file, or a list for a list.
@@ -124,16 +142,28 @@ class PayloadEncoder(PipelineSetup):
             ValueError: as for `analyze`, or a budget that no file of the picture fits into; the message says how many
                 bytes the smallest takes.
         """
+        if not isinstance(num_candidates, int) or not 1 <= num_candidates <= 65536:
+            raise ValueError(f"`num_candidates` must be an integer from 1 to 65536, got {num_candidates!r}")
+        pictures, recipe = _pictures(image), self._recipe(preset)
         if max_bytes is None and target_bpp is None:
             if class_weights is not None:
                 raise ValueError("`class_weights` matter only under a budget; give `max_bytes` or `target_bpp` as well")
-            payloads = self.analyze(_pictures(image), preset=preset)
+            payloads = self.analyze(pictures, preset=preset)
         else:
-            pictures = _pictures(image)
             budgets = [_budget(picture, max_bytes, target_bpp) for picture in pictures]
-            payloads = self._fit(pictures, budgets, self._recipe(preset), class_weights or {}, key)
+            recipe = replace(recipe, seed=num_candidates - 1)  # its bytes count
+            payloads = self._fit(pictures, budgets, recipe, class_weights or {}, key)
+        if num_candidates > 1:
+            payloads = [self._choose_seed(*pair, num_candidates) for pair in zip(pictures, payloads, strict=True)]
         files = [bitstream.encode(one, key=key) for one in payloads]
         return files if isinstance(image, (list, tuple)) else files[0]
+
+    def _choose_seed(self, picture: Image.Image, payload: SemanticPayload, num_candidates: int) -> SemanticPayload:
+        """Return the payload with the seed whose picture is nearest to the original."""
+        candidates = [replace(payload, recipe=replace(payload.recipe, seed=seed)) for seed in range(num_candidates)]
+        options = {} if self.few_step_head is None else {"scheduler": "lcm", "num_inference_steps": 1}
+        drawn = [self(one, **options).images[0] for one in candidates]
+        return candidates[nearest_picture(picture, drawn, self._sizes(payload)[0])]
 
     def _fit(
         self,

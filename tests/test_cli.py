@@ -160,3 +160,12 @@ def test_help_has_examples_and_wrong_usage_exits_with_two():
     shown = subprocess.run([*EXECUTABLE, "compress", "--help"], capture_output=True, text=True, check=True)
     assert "sgc compress photo.jpg" in shown.stdout
     assert subprocess.run([*EXECUTABLE, "compress"], capture_output=True, check=False).returncode == 2
+
+
+def test_candidates_choose_the_seed_of_the_file(folder, tiny_pipeline_folder, tiny_pipeline, capsys):
+    options = ["--pipeline", tiny_pipeline_folder, "--candidates", 4]
+    assert run(capsys, "compress", folder / "a.png", *options)[0] == 0
+    expected = tiny_pipeline.compress(Image.open(folder / "a.png"), num_candidates=4)
+    assert (folder / "a.sgc").read_bytes() == expected
+    code, _, err = run(capsys, "compress", folder / "b.jpg", "--pipeline", tiny_pipeline_folder, "--candidates", 0)
+    assert (code, "`num_candidates`" in err) == (1, True)

@@ -193,7 +193,7 @@ def test_presets_are_valid_recipes_and_can_be_chosen(tiny_pipeline, landscape):
     assert DecoderRecipe(**preset_values("landscape-256")) == DecoderRecipe()
     recipe = tiny_pipeline.analyze(landscape(32, 32), preset="paper").recipe
     assert (recipe.scheduler, recipe.num_inference_steps, recipe.guidance_scale) == ("ddim", 200, 2.0)
-    with pytest.raises(ValueError, match="`preset` must be one of fast, landscape-256, paper"):
+    with pytest.raises(ValueError, match="`preset` must be one of sdedit, landscape-256, fast, paper"):
         tiny_pipeline.analyze(landscape(32, 32), preset="slow")
 
 
@@ -206,4 +206,4 @@ def test_the_command_takes_a_preset_and_a_segmenter(tiny_pipeline_folder, ade_se
     assert main(["inspect", str(tmp_path / "a.sgc"), "--json"]) == 0
     recipe = json.loads(capsys.readouterr().out)[0]["recipe"]
     assert (recipe["scheduler"], recipe["num_inference_steps"]) == ("ddim", 200)
-    assert main(["decompress", str(tmp_path / "a.sgc"), *pipeline, "--preset", "fast", "--steps", "2"]) == 0
+    assert main(["decompress", str(tmp_path / "a.sgc"), *pipeline, "--preset", "sdedit", "--steps", "2"]) == 0

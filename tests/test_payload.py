@@ -73,7 +73,7 @@ def test_numbers_of_the_format_are_what_they_were():
         "semantic-synthesis-256": 3,
         "controlnet-seg": 4,
     }
-    assert SCHEDULERS == {"dpm-solver++": 0, "ddim": 1, "unipc": 2}
+    assert SCHEDULERS == {"dpm-solver++": 0, "ddim": 1, "unipc": 2, "lcm": 3}
 
 
 def test_payloads_compare_by_value_and_check_their_size():

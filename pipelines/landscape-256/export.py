@@ -2,8 +2,8 @@
 
     python pipelines/landscape-256/export.py [--output sgc_diffusion/weights/landscape-256]
 
-Averaged weights, fp16, files of at most 14 MB. Without a denoiser checkpoint only the first stage is written (as fp32,
-to `runs/landscape-256/export/vae`): what `train_denoiser.py` needs.
+Averaged weights, fp16, files of at most 14 MB. The first stage is also written as fp32 to
+`runs/landscape-256/export/vae`, for the trainings on its latents; without a denoiser's checkpoint, that alone.
 """
 
 import argparse
@@ -12,38 +12,36 @@ import tomllib
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderDC
-from diffusers.training_utils import EMAModel
+from diffusers import AutoencoderDC, UNet2DModel
 from train_denoiser import build_denoiser, build_scheduler
 from train_first_stage import build_first_stage, center_crops
 from train_segmenter import build_segmenter
 
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
+from sgc_diffusion.synthesis.few_step import FewStepHead
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache
+from sgc_diffusion.training.loops import load_averaged
 
 HERE = Path(__file__).parent
-
-
-def averaged(model: torch.nn.Module, checkpoint: Path) -> torch.nn.Module:
-    """Load the averaged weights of a checkpoint (and its buffers as they are) into a model."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["objects"]
-    model.load_state_dict(state["model"])
-    average = EMAModel(model.parameters())
-    average.load_state_dict(state["average"])
-    average.copy_to(model.parameters())
-    return model.eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def export_first_stage(recipe: dict, runs: Path) -> AutoencoderDC:
     """Write and return the first stage with the scaling factor that gives its latents unit variance."""
-    vae = averaged(build_first_stage(recipe["first_stage"]), runs / "first_stage" / "checkpoint.pt")
+    vae = load_averaged(build_first_stage(recipe["first_stage"]), runs / "first_stage" / "checkpoint.pt")
     cache = PhotoCache(runs / "train")
     latents = vae.encode(center_crops(cache, range(0, len(cache), max(1, len(cache) // 64)))).latent
     vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 4))
     vae.save_pretrained(runs / "export" / "vae")
     return vae
+
+
+def export_head(unet: UNet2DModel, runs: Path) -> FewStepHead | None:
+    """Return the few-step head, if there is one."""
+    checkpoint = runs / "few_step" / "checkpoint.pt"
+    head = FewStepHead.from_denoiser(unet)
+    return load_averaged(head, checkpoint) if checkpoint.exists() else None
 
 
 def main() -> None:
@@ -54,22 +52,22 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE.parents[1] / "sgc_diffusion" / "weights" / "landscape-256")
     arguments = parser.parse_args()
     recipe, runs = tomllib.loads(arguments.recipe.read_text()), arguments.runs
+    vae = export_first_stage(recipe, runs)
     if not (runs / "denoiser" / "checkpoint.pt").exists():
-        export_first_stage(recipe, runs)
         return
-    vae = AutoencoderDC.from_pretrained(runs / "export" / "vae")
     num_classes = load_taxonomy(recipe["taxonomy"]).num_classes
     unet = build_denoiser(recipe["denoiser"], vae.config.latent_channels, num_classes)
     segmenter = build_segmenter(recipe["segmenter"], recipe["taxonomy"])
     pipeline = SemanticCompressionPipeline(
         vae=vae,
-        unet=averaged(unet, runs / "denoiser" / "checkpoint.pt"),
+        unet=load_averaged(unet, runs / "denoiser" / "checkpoint.pt"),
         scheduler=build_scheduler(),
-        segmenter=averaged(segmenter, runs / "segmenter" / "checkpoint.pt"),
+        segmenter=load_averaged(segmenter, runs / "segmenter" / "checkpoint.pt"),
         taxonomy=recipe["taxonomy"],
         profile="landscape-256",
         preset="landscape-256",
         segmenter_short_side=recipe["segmenter"]["short_side"],
+        few_step_head=export_head(unet, runs),
     )
     temporary = arguments.output.with_suffix(".tmp")
     pipeline.to(dtype=torch.float16).save_pretrained(temporary, max_shard_size="14MB")

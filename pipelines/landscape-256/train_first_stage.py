@@ -1,5 +1,8 @@
 """Train the first stage of `landscape-256`: an f8 autoencoder with perceptual and adversarial losses.
 
+From `decoder_only_from` on the encoder stands still, so that latents made by then stay valid, and the decoder alone is
+trained on, against what it leaves in flat areas most of all.
+
     python pipelines/landscape-256/train_first_stage.py --features vgg19.safetensors [--max-minutes 60]
 
 Resumable: the same command goes on from `runs/landscape-256/first_stage/checkpoint.pt`.
@@ -19,7 +22,7 @@ from torch.nn import functional
 
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
 from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
-from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, hinge_discriminator_loss
+from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, grid_error, hinge_discriminator_loss
 
 HERE = Path(__file__).parent
 
@@ -78,7 +81,7 @@ def blur_some(images: torch.Tensor, probability: float, rng: np.random.Generator
 
 @torch.no_grad()
 def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str, float]:
-    """Return PSNR (dB) and latent statistics on images, and write a sheet of inputs over outputs."""
+    """Return PSNR (dB), the grid (8-bit levels) and latent statistics, and write a sheet of inputs over outputs."""
     model.eval()
     latents = model.encode(images).latent
     decoded = model.decode(latents).sample.clamp(-1, 1)
@@ -87,7 +90,9 @@ def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str
     sheet = torch.cat([torch.cat(list(batch[:6]), dim=2) for batch in (images, decoded)], dim=1)
     Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
     psnr = (-10 * error.log10()).mean()
-    return {"psnr_db": float(psnr), "latent_std": float(latents.std()), "latent_mean": float(latents.mean())}
+    grid = 127.5 * grid_error(decoded - images)
+    values = {"psnr_db": psnr, "grid_levels": grid, "latent_std": latents.std(), "latent_mean": latents.mean()}
+    return {name: float(value) for name, value in values.items()}
 
 
 def main() -> None:
@@ -119,7 +124,7 @@ def main() -> None:
     val = PhotoCache(arguments.runs / "val")
     held_out = center_crops(val, range(min(24, len(val)))).to(device)
     batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
-    total = recipe["num_steps"]
+    total, frozen_from = recipe["num_steps"], recipe["decoder_only_from"]
 
     def check(step: int) -> None:
         average.store(model.parameters())
@@ -129,20 +134,28 @@ def main() -> None:
 
     for step in run.steps(total, 300, check):
         rng = np.random.default_rng((seed, step))
-        factor = warmup_cosine(step, total)
+        frozen = step >= frozen_from
+        if step == frozen_from:  # the encoder that is kept is the averaged one
+            average.copy_to(model.parameters())
+        model.encoder.requires_grad_(not frozen)
+        factor = warmup_cosine(step - frozen_from, total - frozen_from) if frozen else warmup_cosine(step, frozen_from)
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * factor
         images = random_crops(cache, next(batches), recipe["crop_size"], rng).to(device)
-        images = blur_some(images, recipe["blur_probability"], rng)
+        if not frozen:
+            images = blur_some(images, recipe["blur_probability"], rng)
         adversarial = step >= recipe["adversarial_start"]
         with accelerator.autocast():
             latents = model.encode(images).latent.float()
             noisy = latents + recipe["latent_noise"] * torch.randn_like(latents)
-            if rng.random() < recipe["half_probability"]:
+            if not frozen and rng.random() < recipe["half_probability"]:
                 noisy, images = functional.avg_pool2d(noisy, 2), functional.avg_pool2d(images, 2)
             decoded = model.decode(noisy).sample.float()
             pixel = (decoded - images).abs().mean() + (decoded - images).pow(2).mean()
             feature = perceptual(decoded, images)
             loss = pixel + recipe["perceptual_weight"] * feature + recipe["latent_penalty"] * latents.pow(2).mean()
+            if frozen:
+                grid = grid_error(decoded - images)
+                loss = loss + recipe["grid_weight"] * grid
             if adversarial:
                 critic.requires_grad_(False)
                 loss = loss - recipe["adversarial_weight"] * critic(decoded).float().mean()
@@ -152,6 +165,8 @@ def main() -> None:
         optimizer.zero_grad()
         average.step(model.parameters())
         values = {"pixel": pixel, "feature": feature, "latent_std": latents.detach().std()}
+        if frozen:
+            values["grid"] = grid
         if step >= recipe["adversarial_start"] - 100:  # the critic learns a little before it is heard
             critic.requires_grad_(True)
             with accelerator.autocast():

@@ -31,8 +31,8 @@ a, else varint(2·a + 1), varint(b). ⌊x⌋ rounds down; `>>` and `<<` are shif
                    of the type MUST rise from layer to layer, from 1 up
 
 Profiles: custom 0, landscape-256 1, semantic-synthesis-512 2, semantic-synthesis-256 3, controlnet-seg 4. Schedulers:
-dpm-solver++ 0, ddim 1, unipc 2. Taxonomies, their files in `sgc_diffusion/taxonomies`: landscape-24 0, landscape-8 1,
-coco-stuff-182 2, ade20k-150 3, cityscapes-19 4, voc-21 5, coco-stuff-171 6, mapillary-65 7.
+dpm-solver++ 0, ddim 1, unipc 2, lcm 3. Taxonomies, their files in `sgc_diffusion/taxonomies`: landscape-24 0,
+landscape-8 1, coco-stuff-182 2, ade20k-150 3, cityscapes-19 4, voc-21 5, coco-stuff-171 6, mapillary-65 7.
 
 A reader MUST skip a layer type it does not know, unless bit 7 of the type is set: then it MUST reject the file. A
 file that ends after the color layer or any later one is valid. If bit 4 is set, what follows the recipe is a nonce of

@@ -9,11 +9,12 @@ sharpens the labels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
 from torch import nn
 
 from sgc_diffusion.synthesis.tiling import OVERLAP, Window, blend_tiles
@@ -22,7 +23,9 @@ SCHEDULER_CLASSES = {
     "ddim": DDIMScheduler,
     "dpm-solver++": DPMSolverMultistepScheduler,  # Lu et al., https://arxiv.org/abs/2211.01095
     "unipc": UniPCMultistepScheduler,  # Zhao et al., https://arxiv.org/abs/2302.04867
+    "lcm": LCMScheduler,  # Luo et al., https://arxiv.org/abs/2310.04378; for denoisers distilled to few steps
 }
+FEW_STEPS = 4  # noise levels that such denoisers were distilled at: 999, 749, 499, 249
 
 Sampler: TypeAlias = Any  # a diffusers scheduler; their common class declares no `step`
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -34,7 +37,7 @@ def build_scheduler(name: str, trained: Sampler) -> Sampler:
     """Return the named sampler on the noise schedule that a denoiser was trained with.
 
     Args:
-        name: `ddim`, `dpm-solver++` or `unipc`.
+        name: `ddim`, `dpm-solver++`, `unipc` or `lcm`.
         trained: the pipeline's registered scheduler; left as it is.
 
     Raises:
@@ -43,7 +46,8 @@ def build_scheduler(name: str, trained: Sampler) -> Sampler:
     if name not in SCHEDULER_CLASSES:
         raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULER_CLASSES)}, got {name!r}")
     # Clipping, DDIM's default where the trained scheduler says nothing of it, is for pixels, not for latents.
-    return SCHEDULER_CLASSES[name].from_config(trained.config, clip_sample=False)
+    options = {"original_inference_steps": FEW_STEPS} if name == "lcm" else {}
+    return SCHEDULER_CLASSES[name].from_config(trained.config, clip_sample=False, **options)
 
 
 def select_timesteps(
@@ -97,8 +101,10 @@ def denoise(
     timesteps: torch.Tensor,
     on_step: StepFunction,
     *,
+    generators: Sequence[torch.Generator] | None = None,
     tile_side: int | None = None,
     detail_fill: float = 0.0,
+    noise_gain: float = 1.0,
 ) -> torch.Tensor:
     """Noise `start` to the first timestep and denoise it from there.
 
@@ -109,16 +115,19 @@ def denoise(
         noise: likewise, standard normal.
         timesteps: from `select_timesteps`.
         on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
+        generators: one a picture, for samplers that add noise between steps; None takes torch's own.
         tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
         detail_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
+        noise_gain: of the noise, beside that; a little more than 1 gives more texture.
 
     Returns:
         (B, C, h, w) latents of unit scale.
     """
-    latents = scheduler.add_noise(
-        start, noise * _noise_gain(scheduler, start, timesteps[0], detail_fill), timesteps[:1]
-    )
+    gain = noise_gain * _detail_gain(scheduler, start, timesteps[0], detail_fill)
+    latents = scheduler.add_noise(start, noise * gain, timesteps[:1])
     height, width = latents.shape[-2:]
+    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+    options = {"generator": list(generators)} if generators and takes_generator else {}
     for index, timestep in enumerate(timesteps):
         scaled = scheduler.scale_model_input(latents, timestep)
         prediction = blend_tiles(
@@ -128,12 +137,12 @@ def denoise(
             tile_side or max(height, width),
             OVERLAP,
         )
-        latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+        latents = scheduler.step(prediction, timestep, latents, **options, return_dict=False)[0]
         latents = on_step(index, timestep, latents)
     return latents
 
 
-def _noise_gain(scheduler: Sampler, start: torch.Tensor, timestep: torch.Tensor, detail_fill: float) -> torch.Tensor:
+def _detail_gain(scheduler: Sampler, start: torch.Tensor, timestep: torch.Tensor, detail_fill: float) -> torch.Tensor:
     """Return the factor (B, 1, 1, 1) of the noise.
 
     A denoiser was trained on noised latents of unit variance. A colour map or an enlarged picture has less, and what it

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.training_utils import EMAModel
+from torch import nn
 
 
 class TrainingRun:
@@ -90,3 +92,18 @@ def warmup_cosine(step: int, total: int, *, warmup: int = 100, floor: float = 0.
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def load_averaged(model: nn.Module, checkpoint: Path) -> nn.Module:
+    """Load the averaged weights of a run (and its buffers as they are) and freeze the model.
+
+    Args:
+        model: of the class that was trained.
+        checkpoint: a `TrainingRun`'s, with the objects `model` and `average`.
+    """
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["objects"]
+    model.load_state_dict(state["model"])
+    average = EMAModel(model.parameters())
+    average.load_state_dict(state["average"])
+    average.copy_to(model.parameters())
+    return model.eval().requires_grad_(False)

@@ -1,6 +1,7 @@
-"""Losses of the first stage: perceptual features and a patch discriminator.
+"""Losses of the first stage: perceptual features, a patch discriminator, and what repeats with the latents' grid.
 
 x̂, x ──PerceptualLoss──▶ distance in VGG features        x̂ ──PatchDiscriminator──▶ one logit a patch
+x̂ − x ──grid_error──▶ how strong a pattern of the latents' period it holds
 """
 
 from __future__ import annotations
@@ -79,3 +80,23 @@ class PatchDiscriminator(nn.Sequential):
 def hinge_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
     """Return the hinge loss of a discriminator (Lim & Ye, https://arxiv.org/abs/1705.02894)."""
     return functional.relu(1 - real_logits).mean() + functional.relu(1 + fake_logits).mean()
+
+
+def grid_error(residual: torch.Tensor, *, period: int = 8, window: int = 32) -> torch.Tensor:
+    """Return how much of a residual repeats from latent to latent: the faint grid that upsampling leaves in skies.
+
+    In each window the residual is averaged over the latents, position by position; what that mean varies is a pattern.
+
+    Args:
+        residual: (B, C, H, W), decoded minus true pictures; H and W divisible by `window`.
+        period: pixels a latent is wide.
+        window: side in pixels of the windows; divisible by `period`.
+
+    Returns:
+        The pattern's root mean square, a scalar: the mean over windows and channels, in the residual's units.
+    """
+    batch, channels, height, width = residual.shape
+    split = (batch, channels, height // window, window // period, period, width // window, window // period, period)
+    pattern = residual.reshape(split).mean(dim=(3, 6))  # (B, C, rows, period, columns, period)
+    pattern = pattern - pattern.mean(dim=(3, 5), keepdim=True)
+    return (pattern.pow(2).mean(dim=(3, 5)) + 1e-10).sqrt().mean()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
@@ -148,3 +149,18 @@ def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline
     alpha = float(scheduler.alphas_cumprod[int(timesteps[0])])
     assert 0.2 < alpha < 0.8
     assert seen[0].var().item() == pytest.approx(1.0 if fill else 1 - alpha, abs=0.03)
+
+
+def test_the_gain_scales_the_noise_that_is_started_from():
+    seen = []
+
+    def predict(latents, timestep, window):
+        seen.append(latents)
+        return torch.zeros_like(latents)
+
+    scheduler = build_scheduler("ddim", DDIMScheduler())
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    for gain in (1.0, 1.5):
+        timesteps = select_timesteps(scheduler, 1, 1.0, torch.device("cpu"))
+        denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, noise_gain=gain)
+    assert torch.allclose(seen[1], 1.5 * seen[0])

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
+from sgc_diffusion.training.losses import grid_error
 
 RECIPE = Path(__file__).parents[2] / "pipelines" / "landscape-256"
 SMALLER = {
@@ -25,6 +26,8 @@ SMALLER = {
     "crop_size": 64,
     "batch_size": 2,
     "num_steps": 2,
+    "decoder_only_from": 1,
+    "num_pairs": 4,
     "adversarial_start": 1,
     "latent_side": 8,
     "coarse_factors": [1, 2, 4],
@@ -88,11 +91,13 @@ def test_every_stage_runs_and_the_export_loads(tmp_path, landscape, write_shard,
     run_script("export.py", *options)
     run_script("train_segmenter.py", *options)
     run_script("train_denoiser.py", "--first-stage", runs / "export" / "vae", *options)
+    run_script("train_few_step.py", "--first-stage", runs / "export" / "vae", *options)
     run_script("export.py", "--output", output, *options)
 
     pipeline = SemanticCompressionPipeline.from_pretrained(output)
     assert pipeline.config.profile == "landscape-256"
     assert pipeline.decompress(pipeline.compress(landscape(64, 64))).images[0].size == (64, 64)
+    assert pipeline.decompress(pipeline.compress(landscape(64, 64), preset="fast")).images[0].size == (64, 64)
     before = torch.load(runs / "denoiser" / "checkpoint.pt", weights_only=True)["step"]
     run_script("train_denoiser.py", "--first-stage", runs / "export" / "vae", *options)  # resumes, nothing left to do
     assert torch.load(runs / "denoiser" / "checkpoint.pt", weights_only=True)["step"] == before == 2
@@ -114,6 +119,15 @@ def test_a_run_continues_where_it_stopped(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["loss"]) for line in lines] == [(2, 0.5), (4, 2.5)]
     assert list(TrainingRun(tmp_path, {"model": second}, max_minutes=0).steps(100)) == []
+
+
+def test_a_grid_is_seen_and_a_texture_is_not():
+    flat, stripes = torch.zeros(1, 3, 64, 64), torch.arange(64) % 4 == 0
+    grid = flat + 0.1 * stripes
+    texture = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert grid_error(flat + 0.3).item() == pytest.approx(1e-5)  # a wrong colour is no pattern
+    assert grid_error(grid).item() == pytest.approx(0.1 * (0.25 * 0.75) ** 0.5, rel=1e-3)
+    assert grid_error(texture).item() < 0.3 * texture.std().item()
 
 
 def test_learning_rate_warms_up_and_decays():

@@ -1,0 +1,178 @@
+"""Which way of drawing is better: solver and steps, few-step head, colours as condition or only as start, best of k.
+
+    python eval/drawing_choices.py --images FOLDER --weights-dir WEIGHTS --output eval/results/drawing_choices.json
+
+Each picture, a centre square at `--size`, is compressed once and drawn in every way, twice, from two seeds. A row of
+the table is one way: means over pictures and seeds, with the 95 % bootstrap interval over pictures; `seconds` is the
+median time of one picture alone. Differences to the first way are paired by picture. `vgg_distance` and the labels are
+of networks in WEIGHTS (`eval/README.md`); a metric without weights is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload
+from sgc_diffusion.analysis.image_input import open_image
+from sgc_diffusion.atomic_file import atomic_path
+from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
+from sgc_diffusion.evaluation.measurement import commit
+from sgc_diffusion.evaluation.metrics import load_metrics
+from sgc_diffusion.evaluation.statistics import mean_and_interval
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
+
+METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
+NUM_SEEDS = 2
+Draw = Callable[[SemanticCompressionPipeline, Image.Image, SemanticPayload, int], Image.Image]
+
+
+class WithoutColor(SemanticCompressionPipeline):
+    """The same networks, told that the colours are unknown: they enter only as where denoising starts."""
+
+    def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
+        planes = super()._condition(payload, height, width)
+        planes[-NUM_COLOR_PLANES:] = 0
+        return planes
+
+
+def drawn_by(**options: Any) -> Draw:
+    """Return a way that differs from the file's in the options of `__call__`."""
+
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        return pipe(payload, generator=torch.Generator().manual_seed(seed), **options).images[0]
+
+    return draw
+
+
+def without_color(**options: Any) -> Draw:
+    """Return a way that shows the denoiser no colours."""
+
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        blind = WithoutColor(**pipe.components, **{name: pipe.config[name] for name in ("taxonomy", "profile")})
+        blind.set_progress_bar_config(disable=True)
+        return drawn_by(**options)(blind, image, payload, seed)
+
+    return draw
+
+
+WAYS: dict[str, Draw] = {
+    "20 steps": drawn_by(),
+    "10 steps": drawn_by(num_inference_steps=10),
+    "14 steps": drawn_by(num_inference_steps=14),
+    "50 steps": drawn_by(num_inference_steps=50),
+    "UniPC, 20 steps": drawn_by(scheduler="unipc"),
+    "DDIM, 200 steps": drawn_by(scheduler="ddim", num_inference_steps=200),
+    "guidance 1": drawn_by(guidance_scale=1.0),
+    "guidance 2": drawn_by(guidance_scale=2.0),
+    "guidance 4": drawn_by(guidance_scale=4.0),
+    "SDEdit 0.7, colours also as condition": drawn_by(strength=0.7),
+    "SDEdit 0.7, colours only as start": without_color(strength=0.7),
+    "few-step head, 1 step": drawn_by(scheduler="lcm", num_inference_steps=1),
+    "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
+    "few-step head, 4 steps": drawn_by(scheduler="lcm", num_inference_steps=4),
+}
+
+
+def gradient(image: Image.Image) -> float:
+    """Return the mean gradient of the luma, grey levels a pixel."""
+    luma = np.asarray(image.convert("L"), dtype=np.float64)
+    return float(np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean())
+
+
+def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metrics: Any) -> dict[str, Any]:
+    """Return the figures of one way of drawing.
+
+    Args:
+        way: draws one picture.
+        pipe: with it.
+        pictures: (original, payload) each.
+        metrics: from `load_metrics`.
+
+    Returns:
+        `seconds`, metrics of sets, and for each other metric one value a picture, the mean of its seeds.
+    """
+    rows, seconds = [], []
+    metrics.start_set()
+    for image, payload in pictures:
+        found = []
+        for seed in range(NUM_SEEDS):
+            started = time.perf_counter()
+            drawn = way(pipe, image, payload, seed)
+            seconds.append(time.perf_counter() - started)
+            values = metrics.measure(np.asarray(image), np.asarray(drawn))
+            found.append(values | {"gradient_ratio": gradient(drawn) / max(1e-9, gradient(image))})
+            if seed == 0:
+                metrics.add(np.asarray(image), np.asarray(drawn))
+        rows.append({name: statistics.fmean(one[name] for one in found) for name in found[0]})
+    per_picture = {name: [row[name] for row in rows] for name in rows[0]}
+    return {"seconds": statistics.median(seconds), **metrics.finish_set(), "pictures": per_picture}
+
+
+def summarize(found: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """Return means with their intervals, and those of the differences to the first way."""
+    summary: dict[str, Any] = {name: value for name, value in found.items() if name != "pictures"}
+    for name, values in found["pictures"].items():
+        difference = np.subtract(values, first["pictures"][name])
+        summary[name] = {
+            "mean": list(mean_and_interval(values)),
+            "minus_first": list(mean_and_interval(difference)),
+        }
+    return summary
+
+
+def main() -> None:
+    """Draw in every way, measure, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", nargs="+", required=True, help="files, folders or patterns")
+    parser.add_argument("--weights-dir", help="local weights of metrics")
+    parser.add_argument("--pipeline", default="landscape-256")
+    parser.add_argument("--ways", help=f"with semicolons; default all: {'; '.join(WAYS)}")
+    parser.add_argument("--limit", type=int, default=24)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--output", type=Path, help="JSON of everything")
+    arguments = parser.parse_args()
+    pipe = SemanticCompressionPipeline.from_pretrained(arguments.pipeline)
+    pipe.set_progress_bar_config(disable=True)
+    metrics = load_metrics(METRICS, weights_dir=arguments.weights_dir)
+    pictures = []
+    for source in expand_inputs(arguments.images, IMAGE_SUFFIXES)[: arguments.limit]:
+        image = open_image(source)
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        square = image.crop((left, top, left + side, top + side)).resize((arguments.size, arguments.size))
+        pictures.append((square, pipe.analyze(square)))
+    ways = [name.strip() for name in arguments.ways.split(";")] if arguments.ways else list(WAYS)
+    found, report = {}, {}
+    for name in ways:
+        found[name] = measure(WAYS[name], pipe, pictures, metrics)
+        report[name] = summarize(found[name], found[ways[0]])
+        means = {key: value["mean"][0] if isinstance(value, dict) else value for key, value in report[name].items()}
+        print(f"{name:40}", *(f"{key} {value:.4f}" for key, value in means.items()), flush=True)
+    if arguments.output:
+        about = {
+            "command": " ".join(["python", *sys.argv]),
+            "commit": commit(),
+            "platform": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+            "num_images": len(pictures),
+            "size": arguments.size,
+            "num_seeds": NUM_SEEDS,
+            "ways": report,
+        }
+        with atomic_path(arguments.output) as temporary:
+            temporary.write_text(json.dumps(about, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
