@@ -37,7 +37,7 @@ def test_a_wheel_holds_the_package_alone():
     assert config["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["sgc_diffusion"]
 
 
-def test_weights_are_small_enough_and_of_stock_classes():
+def test_weights_are_small_enough_and_of_stock_classes_but_for_one():
     folders = [path.parent for path in (PACKAGE / "weights").glob("*/model_index.json")]
     assert folders
     files = [path for folder in folders for path in folder.rglob("*.safetensors")]
@@ -46,5 +46,5 @@ def test_weights_are_small_enough_and_of_stock_classes():
     for folder in folders:
         index = json.loads((folder / "model_index.json").read_text())
         libraries = {value[0] for value in index.values() if isinstance(value, list)}
-        assert libraries <= {"diffusers", "transformers"}
+        assert libraries <= {"diffusers", "transformers", "sgc_diffusion.synthesis.few_step"}
         assert (folder / "README.md").is_file()

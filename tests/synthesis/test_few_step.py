@@ -68,7 +68,8 @@ def test_a_head_is_saved_and_loaded(few_step_pipeline, landscape, tmp_path):
     again = SemanticCompressionPipeline.from_pretrained(tmp_path)
     again.set_progress_bar_config(disable=True)
     data = few_step_pipeline.compress(landscape(64, 64), preset="fast")
-    assert again.decompress(data).images[0].tobytes() == few_step_pipeline.decompress(data).images[0].tobytes()
+    first, second = (np.asarray(pipe.decompress(data).images[0], dtype=int) for pipe in (few_step_pipeline, again))
+    assert np.abs(first - second).max() <= 1
 
 
 def test_a_pipeline_without_a_head_says_what_to_do(tiny_pipeline, landscape):

@@ -50,12 +50,16 @@ class Lead:
 
 
 def fields_of_equal_bytes(results: Sequence[CodecResult]) -> list[list[CodecResult]]:
-    """Return the groups of codecs that can be compared, each led by this project's codec if that was measured."""
+    """Return the groups of codecs that can be compared, each led by this project's codec if that was measured.
+
+    Other ways of this project's codec to draw the same file are no rivals: each leads a group of its own.
+    """
     coded = [one for one in results if one.name != ORIGINAL and one.rows]
     references = [one for one in coded if one.family == OWN_FAMILY] or coded
     fields: dict[frozenset[str], list[CodecResult]] = {}
     for reference in references:
-        field = [one for one in coded if has_equal_bytes(one, reference)]
+        rivals = [one for one in coded if one is reference or one.family != OWN_FAMILY]
+        field = [one for one in rivals if has_equal_bytes(one, reference)]
         if len(field) > 1:
             field.sort(key=lambda one: (one is not reference, one.mean_bytes))
             fields.setdefault(frozenset(one.name for one in field), field)
