@@ -37,7 +37,7 @@ def texture_map(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
         image: of any size.
         size: (height, width) in pixels that it is resampled to first.
     """
-    luma = np.asarray(image.convert("L").resize(size[::-1], Image.Resampling.LANCZOS), dtype=np.float32)
+    luma = np.asarray(image.convert("L").resize((size[1], size[0]), Image.Resampling.LANCZOS), dtype=np.float32)
     gradient = np.abs(np.diff(luma, axis=0))[:, :-1] + np.abs(np.diff(luma, axis=1))[:-1]
     regions = Image.fromarray(gradient).resize((NUM_REGIONS, NUM_REGIONS), Image.Resampling.BOX)
     return 1 + np.asarray(regions)
