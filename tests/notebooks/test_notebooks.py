@@ -47,7 +47,7 @@ def test_a_picture_comes_back_with_its_size_and_colors(tmp_path):
 def test_bytes_add_up_and_an_edit_changes_what_was_edited(tmp_path):
     shown, notebook = run("02_inside_the_bitstream", tmp_path)
     assert shown["sum_of_parts"] == shown["num_bytes"] and shown["lossless"] and shown["damaged_but_read"] == 0
-    for edit in ("mountain to tree", "field to sea"):
+    for edit in ("building to tree", "rock to sea"):
         assert shown[edit]["inside"] > 2 * shown[edit]["outside"]
     assert pictures_shown(notebook) == 5
 
