@@ -1,4 +1,4 @@
-"""Which way of drawing is better: solver and steps, few-step head, colours as condition or only as start, best of k.
+"""Which way of drawing is better: solver and steps, few-step head, colours as condition or only as start.
 
     python eval/drawing_choices.py --images FOLDER --weights-dir WEIGHTS --output eval/results/drawing_choices.json
 
@@ -35,7 +35,7 @@ from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 
 METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
 NUM_SEEDS = 2
-Draw = Callable[[SemanticCompressionPipeline, Image.Image, SemanticPayload, int], Image.Image]
+Draw = Callable[[SemanticCompressionPipeline, SemanticPayload, int], Image.Image]
 
 
 class WithoutColor(SemanticCompressionPipeline):
@@ -50,7 +50,7 @@ class WithoutColor(SemanticCompressionPipeline):
 def drawn_by(**options: Any) -> Draw:
     """Return a way that differs from the file's in the options of `__call__`."""
 
-    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+    def draw(pipe: SemanticCompressionPipeline, payload: SemanticPayload, seed: int) -> Image.Image:
         return pipe(payload, generator=torch.Generator().manual_seed(seed), **options).images[0]
 
     return draw
@@ -59,10 +59,10 @@ def drawn_by(**options: Any) -> Draw:
 def without_color(**options: Any) -> Draw:
     """Return a way that shows the denoiser no colours."""
 
-    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+    def draw(pipe: SemanticCompressionPipeline, payload: SemanticPayload, seed: int) -> Image.Image:
         blind = WithoutColor(**pipe.components, **{name: pipe.config[name] for name in ("taxonomy", "profile")})
         blind.set_progress_bar_config(disable=True)
-        return drawn_by(**options)(blind, image, payload, seed)
+        return drawn_by(**options)(blind, payload, seed)
 
     return draw
 
@@ -109,7 +109,7 @@ def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metric
         found = []
         for seed in range(NUM_SEEDS):
             started = time.perf_counter()
-            drawn = way(pipe, image, payload, seed)
+            drawn = way(pipe, payload, seed)
             seconds.append(time.perf_counter() - started)
             values = metrics.measure(np.asarray(image), np.asarray(drawn))
             found.append(values | {"gradient_ratio": gradient(drawn) / max(1e-9, gradient(image))})
