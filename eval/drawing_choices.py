@@ -1,4 +1,4 @@
-"""Which way of drawing is better: solver and steps, few-step head, colours as condition or only as start.
+"""Which way of drawing is better: solver, steps, guidance, few-step head, best of several seeds, colours as condition.
 
     python eval/drawing_choices.py --images FOLDER --weights-dir WEIGHTS --output eval/results/drawing_choices.json
 
@@ -19,12 +19,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from PIL import Image
+from round_trip_quality import gradient_magnitude
 
-from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload
+from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, pipeline
+from sgc_diffusion.analysis.by_synthesis import nearest_picture
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
@@ -34,8 +37,10 @@ from sgc_diffusion.evaluation.statistics import mean_and_interval
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 
 METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
+BETWEEN_SEEDS = ("vgg_distance", "psnr")  # also measured from one seed's picture to the other's: how much they vary
 NUM_SEEDS = 2
-Draw = Callable[[SemanticCompressionPipeline, SemanticPayload, int], Image.Image]
+# pipeline, original, its payload, seed of the noise → picture
+Draw = Callable[[SemanticCompressionPipeline, Image.Image, SemanticPayload, int], Image.Image]
 
 
 class WithoutColor(SemanticCompressionPipeline):
@@ -50,7 +55,7 @@ class WithoutColor(SemanticCompressionPipeline):
 def drawn_by(**options: Any) -> Draw:
     """Return a way that differs from the file's in the options of `__call__`."""
 
-    def draw(pipe: SemanticCompressionPipeline, payload: SemanticPayload, seed: int) -> Image.Image:
+    def draw(pipe: SemanticCompressionPipeline, _: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         return pipe(payload, generator=torch.Generator().manual_seed(seed), **options).images[0]
 
     return draw
@@ -59,10 +64,31 @@ def drawn_by(**options: Any) -> Draw:
 def without_color(**options: Any) -> Draw:
     """Return a way that shows the denoiser no colours."""
 
-    def draw(pipe: SemanticCompressionPipeline, payload: SemanticPayload, seed: int) -> Image.Image:
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         blind = WithoutColor(**pipe.components, **{name: pipe.config[name] for name in ("taxonomy", "profile")})
         blind.set_progress_bar_config(disable=True)
-        return drawn_by(**options)(blind, payload, seed)
+        return drawn_by(**options)(blind, image, payload, seed)
+
+    return draw
+
+
+def with_noise_gain(gain: float) -> Draw:
+    """Return a way whose noise has another strength."""
+
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        with patch.object(pipeline, "NOISE_GAIN", gain):
+            return drawn_by()(pipe, image, payload, seed)
+
+    return draw
+
+
+def best_of(count: int) -> Draw:
+    """Return analysis by synthesis: of so many seeds, what the encoder would choose; in one step."""
+
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        seeds = range(count * seed, count * (seed + 1))
+        drawn = [WAYS["few-step head, 1 step"](pipe, image, payload, one) for one in seeds]
+        return drawn[nearest_picture(image, drawn, (image.height, image.width))]
 
     return draw
 
@@ -82,13 +108,11 @@ WAYS: dict[str, Draw] = {
     "few-step head, 1 step": drawn_by(scheduler="lcm", num_inference_steps=1),
     "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
     "few-step head, 4 steps": drawn_by(scheduler="lcm", num_inference_steps=4),
+    "few-step head, 1 step, best of 8 seeds": best_of(8),
+    "noise gain 1.00": with_noise_gain(1.00),
+    "noise gain 1.02": with_noise_gain(1.02),
+    "noise gain 1.08": with_noise_gain(1.08),
 }
-
-
-def gradient(image: Image.Image) -> float:
-    """Return the mean gradient of the luma, grey levels a pixel."""
-    luma = np.asarray(image.convert("L"), dtype=np.float64)
-    return float(np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean())
 
 
 def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metrics: Any) -> dict[str, Any]:
@@ -106,16 +130,18 @@ def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metric
     rows, seconds = [], []
     metrics.start_set()
     for image, payload in pictures:
-        found = []
+        found, drawings = [], []
         for seed in range(NUM_SEEDS):
             started = time.perf_counter()
-            drawn = way(pipe, payload, seed)
+            drawn = way(pipe, image, payload, seed)
             seconds.append(time.perf_counter() - started)
             values = metrics.measure(np.asarray(image), np.asarray(drawn))
-            found.append(values | {"gradient_ratio": gradient(drawn) / max(1e-9, gradient(image))})
-            if seed == 0:
-                metrics.add(np.asarray(image), np.asarray(drawn))
-        rows.append({name: statistics.fmean(one[name] for one in found) for name in found[0]})
+            found.append(values | {"gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(image))})
+            drawings.append(np.asarray(drawn))
+        metrics.add(np.asarray(image), drawings[0])
+        between = metrics.measure(*drawings[:2])
+        means = {name: statistics.fmean(one[name] for one in found) for name in found[0]}
+        rows.append(means | {f"seeds_{name}": between[name] for name in BETWEEN_SEEDS if name in between})
     per_picture = {name: [row[name] for row in rows] for name in rows[0]}
     return {"seconds": statistics.median(seconds), **metrics.finish_set(), "pictures": per_picture}
 

@@ -3,7 +3,7 @@
     python pipelines/landscape-256/export.py [--output sgc_diffusion/weights/landscape-256]
 
 Averaged weights, fp16, files of at most 14 MB. The first stage is also written as fp32 to
-`runs/landscape-256/export/vae`, for the trainings on its latents; without a denoiser's checkpoint, that alone.
+`runs/landscape-256/export/vae`, for the trainings on its latents; with `--only-first-stage`, that alone.
 """
 
 import argparse
@@ -28,8 +28,10 @@ HERE = Path(__file__).parent
 
 @torch.no_grad()
 def export_first_stage(recipe: dict, runs: Path) -> AutoencoderDC:
-    """Write and return the first stage with the scaling factor that gives its latents unit variance."""
-    vae = load_averaged(build_first_stage(recipe["first_stage"]), runs / "first_stage" / "checkpoint.pt")
+    """Write and return the first stage, with its decoder trained on if it was, and a scale for unit variance."""
+    checkpoints = (runs / stage / "checkpoint.pt" for stage in ("decoder", "first_stage"))
+    checkpoint = next(path for path in checkpoints if path.exists())
+    vae = load_averaged(build_first_stage(recipe["first_stage"]), checkpoint)
     cache = PhotoCache(runs / "train")
     latents = vae.encode(center_crops(cache, range(0, len(cache), max(1, len(cache) // 64)))).latent
     vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 4))
@@ -45,15 +47,16 @@ def export_head(unet: UNet2DModel, runs: Path) -> FewStepHead | None:
 
 
 def main() -> None:
-    """Export the first stage, or the whole pipeline if there is a denoiser."""
+    """Export the first stage, or the whole pipeline."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
     parser.add_argument("--output", type=Path, default=HERE.parents[1] / "sgc_diffusion" / "weights" / "landscape-256")
+    parser.add_argument("--only-first-stage", action="store_true", help="for the trainings on its latents")
     arguments = parser.parse_args()
     recipe, runs = tomllib.loads(arguments.recipe.read_text()), arguments.runs
     vae = export_first_stage(recipe, runs)
-    if not (runs / "denoiser" / "checkpoint.pt").exists():
+    if arguments.only_first_stage:
         return
     num_classes = load_taxonomy(recipe["taxonomy"]).num_classes
     unet = build_denoiser(recipe["denoiser"], vae.config.latent_channels, num_classes)

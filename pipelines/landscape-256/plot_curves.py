@@ -14,6 +14,7 @@ CURVES = {
     "segmenter": ("loss", "agreement"),
     "denoiser": ("loss", "velocity_error"),
     "few_step": ("regression", "critic"),
+    "decoder": ("feature", "grid"),
 }
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("curves.png"))
     arguments = parser.parse_args()
-    figure, panels = pyplot.subplots(1, len(CURVES), figsize=(16, 3), layout="constrained")
+    figure, panels = pyplot.subplots(1, len(CURVES), figsize=(20, 3), layout="constrained")
     for panel, (stage, names) in zip(panels, CURVES.items(), strict=True):
         lines = [json.loads(line) for line in (arguments.runs / stage / "log.jsonl").read_text().splitlines()]
         for name in names:

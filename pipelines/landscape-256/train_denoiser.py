@@ -1,11 +1,10 @@
 """Train the denoiser of `landscape-256`: latents of the first stage, conditioned on labels and colours.
 
-    python pipelines/landscape-256/train_denoiser.py --first-stage runs/landscape-256/export/vae [--max-minutes 60]
+    python pipelines/landscape-256/train_denoiser.py [--max-minutes 60]
 
 The first run encodes every photograph to `latents.bin`. Resumable: the same command goes on.
 """
 
-import argparse
 import tomllib
 from pathlib import Path
 
@@ -21,9 +20,9 @@ from sgc_diffusion.synthesis import latent_diffusion
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
+from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
 
-HERE = Path(__file__).parent
+RECIPE = Path(__file__).with_name("recipe.toml")
 SNR_SCALE = 5.0  # γ of the loss weights
 LABELS_PER_LATENT = 4  # the label maps have half the photographs' resolution, the latents an eighth
 
@@ -57,8 +56,16 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
+def load_first_stage(runs: Path, device: torch.device) -> AutoencoderDC:
+    """Return the first stage that `export.py` wrote."""
+    first_stage = AutoencoderDC.from_pretrained(runs / "export" / "vae")
+    return first_stage.to(device, memory_format=torch.channels_last).eval()
+
+
 class LatentCache:
-    """Latents, labels and colours of every photograph, on the grid of the latents.
+    """Latents, labels and colours of every photograph and its mirror image, on the grid of the latents.
+
+    Photograph i is entry 2i, its mirror image 2i + 1: a mirrored picture's latents are not the mirrored latents.
 
     Args:
         folder: of a `PhotoCache`; `latents.bin` is written there at the first use.
@@ -67,46 +74,53 @@ class LatentCache:
     """
 
     def __init__(self, folder: Path, first_stage: AutoencoderDC, device: torch.device) -> None:
-        photos = PhotoCache(folder)
-        self.sha256 = photos.sha256
-        grids = photos.shapes // 8
-        sizes = grids.prod(axis=1)
-        self.grids, self.offsets = grids, np.concatenate([[0], np.cumsum(sizes)])
-        self.channels = first_stage.config.latent_channels
-        path, total = folder / "latents.bin", int(sizes.sum())
+        self._photos = PhotoCache(folder)
+        self.grids = np.repeat(self._photos.shapes // 8, 2, axis=0)
+        sizes = self.grids.prod(axis=1)
+        self._offsets = np.concatenate([[0], np.cumsum(sizes)])
+        self._channels = first_stage.config.latent_channels
+        path = folder / "latents.bin"
         if not path.exists():
-            self._encode(photos, first_stage, device, path)
-        planes = self.channels * 2 + 1 + 3
-        self._rows = np.memmap(path, dtype=np.uint8, mode="r", shape=(total, planes))
+            self._encode(first_stage, device, path)
+        planes = self._channels * 2 + 1 + 3
+        self._rows = np.memmap(path, dtype=np.uint8, mode="r", shape=(int(sizes.sum()), planes))
 
     def __len__(self) -> int:
         return len(self.grids)
 
+    def photo(self, index: int) -> np.ndarray:
+        """Return what was encoded, (H, W, 3) uint8, the sides divisible by 8."""
+        height, width = 8 * self.grids[index]
+        photo = self._photos.photo(index // 2)[:height, :width]
+        return photo[:, ::-1] if index % 2 else photo
+
     @torch.no_grad()
-    def _encode(self, photos: PhotoCache, first_stage: AutoencoderDC, device: torch.device, path: Path) -> None:
+    def _encode(self, first_stage: AutoencoderDC, device: torch.device, path: Path) -> None:
         temporary = path.with_suffix(".tmp")
         with open(temporary, "wb") as file:
-            for index in range(len(photos)):
-                height, width = photos.shapes[index] // 8
-                photo = photos.photo(index)[: 8 * height, : 8 * width].copy()
-                labels = majority(photos.label_map(index), height, width)
-                image = torch.from_numpy(photo).to(device).permute(2, 0, 1)[None].float()
+            for index in range(len(self)):
+                labels = majority(self._photos.label_map(index // 2), *self.grids[index])
+                image = torch.from_numpy(self.photo(index).copy()).to(device).permute(2, 0, 1)[None].float()
                 image = image.contiguous(memory_format=torch.channels_last)
                 with torch.autocast(device.type, torch.bfloat16):
                     latents = first_stage.encode(image / 127.5 - 1).latent
                 colors = functional.avg_pool2d(image, 8)[0].permute(1, 2, 0).round().byte().cpu().numpy()
                 values = latents[0].permute(1, 2, 0).half().contiguous().cpu().numpy().view(np.uint8)
+                labels = labels[:, ::-1] if index % 2 else labels
                 file.write(np.concatenate([values, labels[..., None], colors], axis=2).tobytes())
         temporary.rename(path)
 
     def crop(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return latents (s, s, C) float16, ids (s, s) uint8, colours (s, s, 3) uint8; the centre without `rng`."""
-        height, width = self.grids[index]
-        rows = self._rows[self.offsets[index] : self.offsets[index + 1]].reshape(height, width, -1)
-        slack = (height - side, width - side)
+        slack = self.grids[index] - side
         top, left = (s // 2 for s in slack) if rng is None else (rng.integers(0, s + 1) for s in slack)
+        return self.window(index, top, left, side)
+
+    def window(self, index: int, top: int, left: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `crop` does, from a place."""
+        rows = self._rows[self._offsets[index] : self._offsets[index + 1]].reshape(*self.grids[index], -1)
         rows = np.ascontiguousarray(rows[top : top + side, left : left + side])
-        latents = np.ascontiguousarray(rows[..., : 2 * self.channels]).view(np.float16)
+        latents = np.ascontiguousarray(rows[..., : 2 * self._channels]).view(np.float16)
         return latents, rows[..., -4], rows[..., -3:]
 
 
@@ -193,7 +207,7 @@ def validate(
     num_classes = model.config.in_channels - model.config.out_channels - NUM_COLOR_PLANES
     device, errors = next(model.parameters()).device, []
     plain = recipe | {"label_dropout": 0.0, "color_dropout": 0.0, "coarse_factors": [1], "coarse_weights": [1.0]}
-    for indices in np.array_split(np.arange(len(cache)), -(-len(cache) // 8)):
+    for indices in np.array_split(np.arange(0, len(cache), 2), -(-len(cache) // 16)):
         latents, condition = training_batch(cache, indices, plain, num_classes, rng)
         latents, condition = latents.to(device) * scale, condition.to(device)
         errors.append(denoising_error(model, build_scheduler(), latents, condition, rng)[0])
@@ -215,19 +229,14 @@ def validate(
 
 def main() -> None:
     """Train until the recipe's step count or the deadline."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
-    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
-    parser.add_argument("--first-stage", type=Path, required=True, help="exported first stage (diffusers folder)")
-    parser.add_argument("--max-minutes", type=float, default=1e9)
-    arguments = parser.parse_args()
+    arguments = recipe_parser(__doc__, RECIPE).parse_args()
     everything = tomllib.loads(arguments.recipe.read_text())
     recipe, seed = everything["denoiser"], everything["seed"]
     torch.manual_seed(seed)
 
     accelerator = Accelerator(mixed_precision="bf16")
     device = accelerator.device
-    vae = AutoencoderDC.from_pretrained(arguments.first_stage).to(device, memory_format=torch.channels_last).eval()
+    vae = load_first_stage(arguments.runs, device)
     scale, num_classes = vae.config.scaling_factor, load_taxonomy(everything["taxonomy"]).num_classes
     model = build_denoiser(recipe, vae.config.latent_channels, num_classes).to(
         device, memory_format=torch.channels_last
@@ -244,11 +253,9 @@ def main() -> None:
     batches = shuffled_batches(len(train), recipe["batch_size"], seed, run.step)
 
     def check(step: int) -> None:
-        average.store(model.parameters())
-        average.copy_to(model.parameters())
-        error = validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
-        run.write_log(step, held_out_error=round(error, 5))
-        average.restore(model.parameters())
+        with averaged(model, average):
+            error = validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
+            run.write_log(step, held_out_error=round(error, 5))
 
     for step in run.steps(recipe["num_steps"], 500, check):
         rng = np.random.default_rng((seed, step))

@@ -1,6 +1,6 @@
 """Distil the denoiser of `landscape-256` to one to four steps.
 
-    python pipelines/landscape-256/train_few_step.py --first-stage runs/landscape-256/export/vae [--max-minutes 60]
+    python pipelines/landscape-256/train_few_step.py [--max-minutes 60]
 
 The student is the denoiser with a way up of its own (`sgc_diffusion.synthesis.few_step`). It learns from two teachers:
 
@@ -11,7 +11,6 @@ The student is the denoiser with a way up of its own (`sgc_diffusion.synthesis.f
 The first run writes `few_step/pairs.pt`. Resumable: the same command goes on.
 """
 
-import argparse
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,17 @@ from diffusers import AutoencoderDC, UNet2DModel
 from diffusers.training_utils import EMAModel
 from PIL import Image
 from torch import nn
-from train_denoiser import LatentCache, build_denoiser, build_scheduler, training_batch
+from train_denoiser import LatentCache, build_denoiser, build_scheduler, load_first_stage, training_batch
 
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.latent_diffusion import FEW_STEPS, Predictor, denoise, label_predictor, select_timesteps
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler as build_sampler
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, load_averaged, warmup_cosine
+from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine
 from sgc_diffusion.training.losses import hinge_discriminator_loss
 
-HERE = Path(__file__).parent
+RECIPE = Path(__file__).with_name("recipe.toml")
 TIMESTEPS = torch.tensor([1000 * (index + 1) // FEW_STEPS - 1 for index in reversed(range(FEW_STEPS))])
 
 
@@ -191,7 +190,7 @@ def validate(
         The mean squared difference between one step and twenty.
     """
     device = next(unet.parameters()).device
-    batch = Batch.load(cache, np.arange(min(8, len(cache))), recipe, (0,))
+    batch = Batch.load(cache, np.arange(0, min(16, len(cache)), 2), recipe, (0,))
     condition, noise = batch.condition.to(device), batch.noise.to(device)
     student = few_step_predictor(unet, head, condition)
     rows = [draw(student, "lcm", steps, noise) for steps in (1, 2, 4)]
@@ -205,19 +204,14 @@ def validate(
 
 def main() -> None:
     """Train until the recipe's step count or the deadline."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
-    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
-    parser.add_argument("--first-stage", type=Path, required=True, help="exported first stage (diffusers folder)")
-    parser.add_argument("--max-minutes", type=float, default=1e9)
-    arguments = parser.parse_args()
+    arguments = recipe_parser(__doc__, RECIPE).parse_args()
     everything = tomllib.loads(arguments.recipe.read_text())
     seed, num_classes = everything["seed"], load_taxonomy(everything["taxonomy"]).num_classes
     torch.manual_seed(seed)
 
     accelerator = Accelerator(mixed_precision="bf16")
     device = accelerator.device
-    vae = AutoencoderDC.from_pretrained(arguments.first_stage).to(device, memory_format=torch.channels_last).eval()
+    vae = load_first_stage(arguments.runs, device)
     recipe = everything["denoiser"] | {"label_dropout": 0.0, "color_dropout": 0.0} | everything["few_step"]
     recipe |= {"seed": seed, "num_classes": num_classes, "latent_scale": vae.config.scaling_factor}
     unet = build_denoiser(recipe, vae.config.latent_channels, num_classes)
@@ -237,11 +231,9 @@ def main() -> None:
     batches, scheduler = shuffled_batches(len(train), recipe["batch_size"], seed, run.step), build_scheduler()
 
     def check(step: int) -> None:
-        average.store(model.parameters())
-        average.copy_to(model.parameters())
-        difference = validate(unet, model, vae, held_out, recipe, run.folder / f"sheet-{step:06d}.png")
-        run.write_log(step, held_out_difference=round(difference, 5))
-        average.restore(model.parameters())
+        with averaged(model, average):
+            difference = validate(unet, model, vae, held_out, recipe, run.folder / f"sheet-{step:06d}.png")
+            run.write_log(step, held_out_difference=round(difference, 5))
 
     def judge(latents: torch.Tensor, batch: Batch, timesteps: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         noised = scheduler.add_noise(latents, noise, timesteps)

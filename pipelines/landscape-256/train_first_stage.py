@@ -1,14 +1,12 @@
-"""Train the first stage of `landscape-256`: an f8 autoencoder with perceptual and adversarial losses.
+"""Train the first stage of `landscape-256`: an f8 autoencoder with a perceptual loss.
 
-From `decoder_only_from` on the encoder stands still, so that latents made by then stay valid, and the decoder alone is
-trained on, against what it leaves in flat areas most of all.
+What adversarial training adds, `train_decoder.py` does at the end: it only slows down what the encoder learns.
 
     python pipelines/landscape-256/train_first_stage.py --features vgg19.safetensors [--max-minutes 60]
 
 Resumable: the same command goes on from `runs/landscape-256/first_stage/checkpoint.pt`.
 """
 
-import argparse
 import tomllib
 from pathlib import Path
 
@@ -21,10 +19,10 @@ from PIL import Image
 from torch.nn import functional
 
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
-from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, grid_error, hinge_discriminator_loss
+from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
+from sgc_diffusion.training.losses import PerceptualLoss, grid_error
 
-HERE = Path(__file__).parent
+RECIPE = Path(__file__).with_name("recipe.toml")
 
 
 def build_first_stage(recipe: dict) -> AutoencoderDC:
@@ -97,11 +95,8 @@ def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str
 
 def main() -> None:
     """Train until the recipe's step count or the deadline."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, default=Path("runs/landscape-256"))
-    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
+    parser = recipe_parser(__doc__, RECIPE)
     parser.add_argument("--features", type=Path, required=True, help="VGG19 weights for the perceptual loss")
-    parser.add_argument("--max-minutes", type=float, default=1e9)
     arguments = parser.parse_args()
     everything = tomllib.loads(arguments.recipe.read_text())
     recipe, seed = everything["first_stage"], everything["seed"]
@@ -110,71 +105,46 @@ def main() -> None:
     accelerator = Accelerator(mixed_precision="bf16")
     device = accelerator.device
     model = build_first_stage(recipe).to(device, memory_format=torch.channels_last)
-    critic = PatchDiscriminator().to(device, memory_format=torch.channels_last)
     perceptual = PerceptualLoss(arguments.features).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-3)
-    critic_optimizer = torch.optim.AdamW(critic.parameters(), lr=2e-4, betas=(0.5, 0.9))
     average = EMAModel(model.parameters(), decay=0.998, use_ema_warmup=True, power=0.75)
-    objects = {"model": model, "critic": critic, "optimizer": optimizer, "critic_optimizer": critic_optimizer}
-    run = TrainingRun(
-        arguments.runs / "first_stage", {**objects, "average": average}, max_minutes=arguments.max_minutes
-    )
+    objects = {"model": model, "optimizer": optimizer, "average": average}
+    run = TrainingRun(arguments.runs / "first_stage", objects, max_minutes=arguments.max_minutes)
 
     cache = PhotoCache(arguments.runs / "train")
     val = PhotoCache(arguments.runs / "val")
     held_out = center_crops(val, range(min(24, len(val)))).to(device)
     batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
-    total, frozen_from = recipe["num_steps"], recipe["decoder_only_from"]
 
     def check(step: int) -> None:
-        average.store(model.parameters())
-        average.copy_to(model.parameters())
-        run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
-        average.restore(model.parameters())
+        with averaged(model, average):
+            run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
 
-    for step in run.steps(total, 300, check):
+    for step in run.steps(recipe["num_steps"], 300, check):
         rng = np.random.default_rng((seed, step))
-        frozen = step >= frozen_from
-        if step == frozen_from:  # the encoder that is kept is the averaged one
-            average.copy_to(model.parameters())
-        model.encoder.requires_grad_(not frozen)
-        factor = warmup_cosine(step - frozen_from, total - frozen_from) if frozen else warmup_cosine(step, frozen_from)
-        optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * factor
+        optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"])
         images = random_crops(cache, next(batches), recipe["crop_size"], rng).to(device)
-        if not frozen:
-            images = blur_some(images, recipe["blur_probability"], rng)
-        adversarial = step >= recipe["adversarial_start"]
+        images = blur_some(images, recipe["blur_probability"], rng)
         with accelerator.autocast():
             latents = model.encode(images).latent.float()
             noisy = latents + recipe["latent_noise"] * torch.randn_like(latents)
-            if not frozen and rng.random() < recipe["half_probability"]:
+            if rng.random() < recipe["half_probability"]:
                 noisy, images = functional.avg_pool2d(noisy, 2), functional.avg_pool2d(images, 2)
             decoded = model.decode(noisy).sample.float()
             pixel = (decoded - images).abs().mean() + (decoded - images).pow(2).mean()
-            feature = perceptual(decoded, images)
-            loss = pixel + recipe["perceptual_weight"] * feature + recipe["latent_penalty"] * latents.pow(2).mean()
-            if frozen:
-                grid = grid_error(decoded - images)
-                loss = loss + recipe["grid_weight"] * grid
-            if adversarial:
-                critic.requires_grad_(False)
-                loss = loss - recipe["adversarial_weight"] * critic(decoded).float().mean()
+            feature, grid = perceptual(decoded, images), grid_error(decoded - images)
+            loss = (
+                pixel
+                + recipe["perceptual_weight"] * feature
+                + recipe["grid_weight"] * grid
+                + recipe["latent_penalty"] * latents.pow(2).mean()
+            )
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        values = {"pixel": pixel, "feature": feature, "latent_std": latents.detach().std()}
-        if frozen:
-            values["grid"] = grid
-        if step >= recipe["adversarial_start"] - 100:  # the critic learns a little before it is heard
-            critic.requires_grad_(True)
-            with accelerator.autocast():
-                critic_loss = hinge_discriminator_loss(critic(images).float(), critic(decoded.detach()).float())
-            accelerator.backward(critic_loss)
-            critic_optimizer.step()
-            critic_optimizer.zero_grad()
-            values["critic"] = critic_loss
+        values = {"pixel": pixel, "feature": feature, "grid": grid, "latent_std": latents.detach().std()}
         run.log(**{name: value.item() for name, value in values.items()})
 
 

@@ -4,8 +4,8 @@
     original ──────────────────────────gradients, by region────────────────▶ 8×8 ─┴─▶ distances ──▶ seed of the least
 
 It costs the encoder k drawings and the file three bytes at most. Nearest is the picture with as much texture in each
-region. Differences of pixels or latents would not do: they favour the smoothest candidate, and went against the
-distance in VGG features (correlation −0.5 over the seeds of a picture) where this one went with it (0.77).
+region. Differences of pixels or latents would not do: they favour the smoothest candidate, and go against distances in
+deep features where this one goes with them. `eval/drawing_choices.py` measures what it brings.
 """
 
 from __future__ import annotations

@@ -1,21 +1,37 @@
-"""What every training run of the recipes needs: a deadline, checkpoints that survive, and a log.
+"""What every training run of the recipes needs: options, a deadline, checkpoints that survive, and a log.
 
 for step in run.steps(total): … run.log(…)      # stops at the deadline; `run` again continues
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers.training_utils import EMAModel
 from torch import nn
+
+
+def recipe_parser(documentation: str | None, recipe: Path) -> argparse.ArgumentParser:
+    """Return the options of a training: `--runs`, `--recipe`, `--max-minutes`.
+
+    Args:
+        documentation: of the script.
+        recipe: its recipe.toml; the runs are in a folder of the recipe's name.
+    """
+    parser = argparse.ArgumentParser(description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / recipe.parent.name, help="caches and checkpoints")
+    parser.add_argument("--recipe", type=Path, default=recipe)
+    parser.add_argument("--max-minutes", type=float, default=1e9, help="stop after this long; run again to go on")
+    return parser
 
 
 class TrainingRun:
@@ -92,6 +108,17 @@ def warmup_cosine(step: int, total: int, *, warmup: int = 100, floor: float = 0.
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+@contextmanager
+def averaged(model: nn.Module, average: EMAModel) -> Iterator[None]:
+    """Lend a model its averaged weights."""
+    average.store(model.parameters())
+    average.copy_to(model.parameters())
+    try:
+        yield
+    finally:
+        average.restore(model.parameters())
 
 
 def load_averaged(model: nn.Module, checkpoint: Path) -> nn.Module:

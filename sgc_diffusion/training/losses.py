@@ -60,7 +60,7 @@ class PerceptualLoss(nn.Module):
 
 
 class PatchDiscriminator(nn.Sequential):
-    """70-pixel patch discriminator (Isola et al., https://arxiv.org/abs/1611.07004) with spectral normalisation.
+    """Discriminator of 34-pixel patches (Isola et al., https://arxiv.org/abs/1611.07004), spectrally normalised.
 
     Args:
         channels: width of the first layer.

@@ -26,7 +26,7 @@ SMALLER = {
     "crop_size": 64,
     "batch_size": 2,
     "num_steps": 2,
-    "decoder_only_from": 1,
+    "num_drawn": 1,
     "num_pairs": 4,
     "adversarial_start": 1,
     "latent_side": 8,
@@ -88,10 +88,11 @@ def test_every_stage_runs_and_the_export_loads(tmp_path, landscape, write_shard,
 
     run_script("prepare.py", "--data", shards, "--runs", runs)
     run_script("train_first_stage.py", "--features", tmp_path / "vgg.safetensors", *options)
-    run_script("export.py", *options)
+    run_script("export.py", "--only-first-stage", *options)
     run_script("train_segmenter.py", *options)
-    run_script("train_denoiser.py", "--first-stage", runs / "export" / "vae", *options)
-    run_script("train_few_step.py", "--first-stage", runs / "export" / "vae", *options)
+    run_script("train_denoiser.py", *options)
+    run_script("train_few_step.py", *options)
+    run_script("train_decoder.py", "--features", tmp_path / "vgg.safetensors", *options)
     run_script("export.py", "--output", output, *options)
 
     pipeline = SemanticCompressionPipeline.from_pretrained(output)
@@ -99,7 +100,7 @@ def test_every_stage_runs_and_the_export_loads(tmp_path, landscape, write_shard,
     assert pipeline.decompress(pipeline.compress(landscape(64, 64))).images[0].size == (64, 64)
     assert pipeline.decompress(pipeline.compress(landscape(64, 64), preset="fast")).images[0].size == (64, 64)
     before = torch.load(runs / "denoiser" / "checkpoint.pt", weights_only=True)["step"]
-    run_script("train_denoiser.py", "--first-stage", runs / "export" / "vae", *options)  # resumes, nothing left to do
+    run_script("train_denoiser.py", *options)  # resumes, nothing left to do
     assert torch.load(runs / "denoiser" / "checkpoint.pt", weights_only=True)["step"] == before == 2
 
 
