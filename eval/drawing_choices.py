@@ -35,6 +35,7 @@ from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.evaluation.metrics import load_metrics
 from sgc_diffusion.evaluation.statistics import mean_and_interval
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
+from sgc_diffusion.synthesis.first_stage import decode_latents, encode_image
 
 METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
 BETWEEN_SEEDS = ("vgg_distance", "psnr")  # also measured from one seed's picture to the other's: how much they vary
@@ -82,6 +83,24 @@ def with_noise_gain(gain: float) -> Draw:
     return draw
 
 
+@torch.no_grad()
+def through_first_stage(pipe: SemanticCompressionPipeline, image: Image.Image, *_: Any) -> Image.Image:
+    """Return the original, encoded to latents and decoded: what the first stage alone costs."""
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+    decoded = decode_latents(pipe.vae, encode_image(pipe.vae, pixels)).clamp(-1, 1)[0]
+    return Image.fromarray(((decoded.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().numpy())
+
+
+def reduced(factor: int) -> Draw:
+    """Return the original, reduced and enlarged again: how sensitive the metrics are to detail."""
+
+    def draw(_: SemanticCompressionPipeline, image: Image.Image, *__: Any) -> Image.Image:
+        small = image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
+        return small.resize(image.size, Image.Resampling.BICUBIC)
+
+    return draw
+
+
 def best_of(count: int) -> Draw:
     """Return analysis by synthesis: of so many seeds, what the encoder would choose; in one step."""
 
@@ -112,6 +131,9 @@ WAYS: dict[str, Draw] = {
     "noise gain 1.00": with_noise_gain(1.00),
     "noise gain 1.02": with_noise_gain(1.02),
     "noise gain 1.08": with_noise_gain(1.08),
+    "the original through the first stage": through_first_stage,
+    "the original at 1/2": reduced(2),
+    "the original at 1/4": reduced(4),
 }
 
 

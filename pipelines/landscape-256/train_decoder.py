@@ -20,14 +20,13 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderDC
 from diffusers.training_utils import EMAModel
-from PIL import Image
 from torch.nn import functional
 from train_denoiser import LatentCache
-from train_first_stage import build_first_stage, center_crops, to_tensor, validate
+from train_first_stage import build_first_stage, center_crops, reconstruction_loss, to_tensor, validate
 
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine
-from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, grid_error, hinge_discriminator_loss
+from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine, write_sheet
+from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, hinge_discriminator_loss
 
 RECIPE = Path(__file__).with_name("recipe.toml")
 
@@ -51,16 +50,6 @@ def drawn_batch(drawn: torch.Tensor, count: int, side: int, rng: np.random.Gener
         top, left = (int(rng.integers(0, extent - side + 1)) for extent in drawn.shape[-2:])
         windows.append(drawn[index, :, top : top + side, left : left + side])
     return torch.stack(windows).float()
-
-
-@torch.no_grad()
-def write_sheet(before: torch.nn.Module, model: AutoencoderDC, latents: torch.Tensor, path: Path) -> None:
-    """Write drawn latents as they were decoded before over how they are decoded now."""
-    model.eval()
-    rows = [torch.cat(list(decode(latents)), dim=2) for decode in (before, model.decoder)]
-    model.train()
-    sheet = torch.cat(rows, dim=1).clamp(-1, 1)
-    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
 
 
 def main() -> None:
@@ -95,9 +84,9 @@ def main() -> None:
     batches = shuffled_batches(len(cache), num_photos, seed, run.step)
 
     def check(step: int) -> None:
-        with averaged(model, average):
+        with averaged(model, average), torch.no_grad():
             run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
-            write_sheet(before, model, shown, run.folder / f"drawn-{step:06d}.png")
+            write_sheet([before(shown), model.decoder(shown)], run.folder / f"drawn-{step:06d}.png")
 
     model.train()
     for step in run.steps(recipe["num_steps"], 500, check):
@@ -113,14 +102,8 @@ def main() -> None:
             with torch.no_grad():
                 colors = functional.avg_pool2d(before(imagined).float(), 8)
             color = (functional.avg_pool2d(of_drawn, 8) - colors).abs().mean()
-            pixel = (of_photos - images).abs().mean() + (of_photos - images).pow(2).mean()
-            feature, grid = perceptual(of_photos, images), grid_error(of_photos - images)
-            loss = (
-                pixel
-                + recipe["perceptual_weight"] * feature
-                + recipe["grid_weight"] * grid
-                + recipe["color_weight"] * color
-            )
+            loss, values = reconstruction_loss(of_photos, images, perceptual, recipe)
+            loss = loss + recipe["color_weight"] * color
             if step >= recipe["adversarial_start"]:  # the critic learns a little before it is heard
                 critic.requires_grad_(False)
                 loss = loss - recipe["adversarial_weight"] * critic(decoded).float().mean()
@@ -135,7 +118,7 @@ def main() -> None:
         accelerator.backward(critic_loss)
         critic_optimizer.step()
         critic_optimizer.zero_grad()
-        values = {"pixel": pixel, "feature": feature, "grid": grid, "color": color, "critic": critic_loss}
+        values |= {"color": color, "critic": critic_loss}
         run.log(**{name: value.item() for name, value in values.items()})
 
 

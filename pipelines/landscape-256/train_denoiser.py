@@ -2,9 +2,10 @@
 
     python pipelines/landscape-256/train_denoiser.py [--max-minutes 60]
 
-The first run encodes every photograph to `latents.bin`. Resumable: the same command goes on.
+The first run encodes every photograph. Resumable: the same command goes on.
 """
 
+import hashlib
 import tomllib
 from pathlib import Path
 
@@ -13,14 +14,14 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderDC, DDIMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel, compute_snr
-from PIL import Image
+from torch import nn
 from torch.nn import functional
 
 from sgc_diffusion.synthesis import latent_diffusion
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
+from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine, write_sheet
 
 RECIPE = Path(__file__).with_name("recipe.toml")
 SNR_SCALE = 5.0  # γ of the loss weights
@@ -68,8 +69,8 @@ class LatentCache:
     Photograph i is entry 2i, its mirror image 2i + 1: a mirrored picture's latents are not the mirrored latents.
 
     Args:
-        folder: of a `PhotoCache`; `latents.bin` is written there at the first use.
-        first_stage: encodes what is missing.
+        folder: of a `PhotoCache`; `latents-….bin` is written there at the first use of an encoder.
+        first_stage: its encoder.
         device: to encode on.
     """
 
@@ -79,7 +80,7 @@ class LatentCache:
         sizes = self.grids.prod(axis=1)
         self._offsets = np.concatenate([[0], np.cumsum(sizes)])
         self._channels = first_stage.config.latent_channels
-        path = folder / "latents.bin"
+        path = folder / f"latents-{_fingerprint(first_stage.encoder)}.bin"
         if not path.exists():
             self._encode(first_stage, device, path)
         planes = self._channels * 2 + 1 + 3
@@ -122,6 +123,14 @@ class LatentCache:
         rows = np.ascontiguousarray(rows[top : top + side, left : left + side])
         latents = np.ascontiguousarray(rows[..., : 2 * self._channels]).view(np.float16)
         return latents, rows[..., -4], rows[..., -3:]
+
+
+def _fingerprint(encoder: nn.Module) -> str:
+    """Return eight digits that tell encoders apart, so that no training takes the latents of another one."""
+    digest = hashlib.sha256()
+    for weights in encoder.state_dict().values():
+        digest.update(weights.cpu().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def majority(label_map: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -221,8 +230,7 @@ def validate(
     start = vae.encode(pictures).latent * scale
     drawn = latent_diffusion.denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z)
     rows = [vae.decode(shown / scale).sample, pictures, vae.decode(drawn / scale).sample]
-    sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1).clamp(-1, 1)
-    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
+    write_sheet(rows, path)
     model.train()
     return float(torch.cat(errors).mean())
 

@@ -20,7 +20,6 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderDC, UNet2DModel
 from diffusers.training_utils import EMAModel
-from PIL import Image
 from torch import nn
 from train_denoiser import LatentCache, build_denoiser, build_scheduler, load_first_stage, training_batch
 
@@ -29,7 +28,7 @@ from sgc_diffusion.synthesis.latent_diffusion import FEW_STEPS, Predictor, denoi
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler as build_sampler
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine
+from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine, write_sheet
 from sgc_diffusion.training.losses import hinge_discriminator_loss
 
 RECIPE = Path(__file__).with_name("recipe.toml")
@@ -196,9 +195,7 @@ def validate(
     rows = [draw(student, "lcm", steps, noise) for steps in (1, 2, 4)]
     rows.append(draw(guided(unet, condition, recipe), "dpm-solver++", 20, noise))
     shown = [batch.real.to(device), *rows]
-    pictures = [torch.cat(list(vae.decode(row / recipe["latent_scale"]).sample), dim=2) for row in shown]
-    sheet = torch.cat(pictures, dim=1).clamp(-1, 1)
-    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
+    write_sheet([vae.decode(row / recipe["latent_scale"]).sample for row in shown], path)
     return float((rows[0] - rows[-1]).pow(2).mean())
 
 

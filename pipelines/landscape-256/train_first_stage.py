@@ -1,6 +1,6 @@
 """Train the first stage of `landscape-256`: an f8 autoencoder with a perceptual loss.
 
-What adversarial training adds, `train_decoder.py` does at the end: it only slows down what the encoder learns.
+What adversarial training adds, `train_decoder.py` does at the end.
 
     python pipelines/landscape-256/train_first_stage.py --features vgg19.safetensors [--max-minutes 60]
 
@@ -15,11 +15,10 @@ import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderDC
 from diffusers.training_utils import EMAModel
-from PIL import Image
 from torch.nn import functional
 
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
-from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
+from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine, write_sheet
 from sgc_diffusion.training.losses import PerceptualLoss, grid_error
 
 RECIPE = Path(__file__).with_name("recipe.toml")
@@ -77,6 +76,17 @@ def blur_some(images: torch.Tensor, probability: float, rng: np.random.Generator
     return images
 
 
+def reconstruction_loss(
+    decoded: torch.Tensor, images: torch.Tensor, perceptual: PerceptualLoss, recipe: dict
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return how far decoded pictures (B, 3, H, W) are from the true ones: the weighted sum, and its terms."""
+    difference = decoded - images
+    pixel = difference.abs().mean() + difference.pow(2).mean()
+    feature, grid = perceptual(decoded, images), grid_error(difference)
+    loss = pixel + recipe["perceptual_weight"] * feature + recipe["grid_weight"] * grid
+    return loss, {"pixel": pixel, "feature": feature, "grid": grid}
+
+
 @torch.no_grad()
 def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str, float]:
     """Return PSNR (dB), the grid (8-bit levels) and latent statistics, and write a sheet of inputs over outputs."""
@@ -85,8 +95,7 @@ def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str
     decoded = model.decode(latents).sample.clamp(-1, 1)
     model.train()
     error = ((decoded - images) / 2).pow(2).mean(dim=(1, 2, 3))
-    sheet = torch.cat([torch.cat(list(batch[:6]), dim=2) for batch in (images, decoded)], dim=1)
-    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
+    write_sheet([images[:6], decoded[:6]], path)
     psnr = (-10 * error.log10()).mean()
     grid = 127.5 * grid_error(decoded - images)
     values = {"psnr_db": psnr, "grid_levels": grid, "latent_std": latents.std(), "latent_mean": latents.mean()}
@@ -131,20 +140,14 @@ def main() -> None:
             if rng.random() < recipe["half_probability"]:
                 noisy, images = functional.avg_pool2d(noisy, 2), functional.avg_pool2d(images, 2)
             decoded = model.decode(noisy).sample.float()
-            pixel = (decoded - images).abs().mean() + (decoded - images).pow(2).mean()
-            feature, grid = perceptual(decoded, images), grid_error(decoded - images)
-            loss = (
-                pixel
-                + recipe["perceptual_weight"] * feature
-                + recipe["grid_weight"] * grid
-                + recipe["latent_penalty"] * latents.pow(2).mean()
-            )
+            loss, values = reconstruction_loss(decoded, images, perceptual, recipe)
+            loss = loss + recipe["latent_penalty"] * latents.pow(2).mean()
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        values = {"pixel": pixel, "feature": feature, "grid": grid, "latent_std": latents.detach().std()}
+        values["latent_std"] = latents.detach().std()
         run.log(**{name: value.item() for name, value in values.items()})
 
 

@@ -1,4 +1,4 @@
-"""What every training run of the recipes needs: options, a deadline, checkpoints that survive, and a log.
+"""What every training run of the recipes needs: options, a deadline, checkpoints that survive, a log, sheets.
 
 for step in run.steps(total): … run.log(…)      # stops at the deadline; `run` again continues
 """
@@ -10,13 +10,14 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers.training_utils import EMAModel
+from PIL import Image
 from torch import nn
 
 
@@ -108,6 +109,12 @@ def warmup_cosine(step: int, total: int, *, warmup: int = 100, floor: float = 0.
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, total - warmup)
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def write_sheet(rows: Sequence[torch.Tensor], path: Path) -> None:
+    """Write pictures side by side, a row for each batch (B, 3, H, W) in [−1, 1]."""
+    sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1).clamp(-1, 1)
+    Image.fromarray(((sheet.permute(1, 2, 0) / 2 + 0.5) * 255).round().byte().cpu().numpy()).save(path)
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderDC
 from PIL import Image
 from safetensors.torch import save_file
 
 from sgc_diffusion import SemanticCompressionPipeline
+from sgc_diffusion.training.data import build_soft_labels
 from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
 from sgc_diffusion.training.losses import grid_error
 
@@ -87,14 +89,22 @@ def test_every_stage_runs_and_the_export_loads(tmp_path, landscape, write_shard,
     options = ["--runs", runs, "--recipe", tmp_path / "recipe.toml"]
 
     run_script("prepare.py", "--data", shards, "--runs", runs)
+    build_soft_labels(runs / "train", lambda _, rows, columns: np.full((rows, columns, 24), 1 / 24), 24)
     run_script("train_first_stage.py", "--features", tmp_path / "vgg.safetensors", *options)
     run_script("export.py", "--only-first-stage", *options)
     run_script("train_segmenter.py", *options)
     run_script("train_denoiser.py", *options)
     run_script("train_few_step.py", *options)
     run_script("train_decoder.py", "--features", tmp_path / "vgg.safetensors", *options)
+    encoded = AutoencoderDC.from_pretrained(runs / "export" / "vae").state_dict()
     run_script("export.py", "--output", output, *options)
 
+    changed = {
+        name
+        for name, weights in AutoencoderDC.from_pretrained(runs / "export" / "vae").state_dict().items()
+        if not torch.equal(weights, encoded[name])
+    }
+    assert changed and all(name.startswith("decoder.") for name in changed)  # latents stay valid
     pipeline = SemanticCompressionPipeline.from_pretrained(output)
     assert pipeline.config.profile == "landscape-256"
     assert pipeline.decompress(pipeline.compress(landscape(64, 64))).images[0].size == (64, 64)
