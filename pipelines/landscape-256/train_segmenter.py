@@ -2,7 +2,6 @@
 
     python pipelines/landscape-256/train_segmenter.py [--max-minutes 60]
 
-It learns the labels and, where `prepare.py` was given the network that made them, that network's probabilities.
 Resumable: the same command goes on from `runs/landscape-256/segmenter/checkpoint.pt`.
 """
 
@@ -58,42 +57,26 @@ def load_pair(cache: PhotoCache, index: int, short_side: int) -> tuple[Image.Ima
     return photo, Image.fromarray(cache.label_map(index)).resize(cells, Image.Resampling.NEAREST)
 
 
-def target_probabilities(cache: PhotoCache, index: int, label_map: Image.Image, num_classes: int) -> torch.Tensor:
-    """Return (K, h, w) on the grid of a label map: its labels and, half and half, the teacher's probabilities.
-
-    The maps were made from larger photographs, so that each tells something that the other does not.
-    """
-    ids = torch.from_numpy(np.asarray(label_map).astype(np.int64))
-    labels = functional.one_hot(ids, num_classes).permute(2, 0, 1).float()
-    if not cache.has_soft_labels:
-        return labels
-    soft = torch.from_numpy(cache.soft_labels(index).astype(np.float32)).permute(2, 0, 1)[None]
-    soft = functional.interpolate(soft, label_map.size[::-1], mode="bilinear")[0]
-    return (labels + soft / soft.sum(dim=0)) / 2
-
-
 def training_batch(
-    cache: PhotoCache, indices: np.ndarray, side: int, num_classes: int, rng: np.random.Generator
+    cache: PhotoCache, indices: np.ndarray, side: int, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return crops (B, 3, side, side), flipped, re-lit and blurred, and label probabilities (B, K, side/4, side/4)."""
-    images, targets = [], []
+    """Return crops (B, 3, side, side), flipped, re-lit and blurred at random, and labels (B, side/4, side/4)."""
+    images, labels = [], []
     for index in indices:
         photo, label_map = load_pair(cache, index, int(side * rng.uniform(1.0, 1.25)))
         left, top = (int(rng.integers(0, extent - side // 4 + 1)) for extent in label_map.size)
         cells = (left, top, left + side // 4, top + side // 4)
-        photo = photo.crop(tuple(4 * edge for edge in cells))
-        target = target_probabilities(cache, index, label_map, num_classes)
-        target = target[:, top : top + side // 4, left : left + side // 4]
+        photo, label_map = photo.crop(tuple(4 * edge for edge in cells)), label_map.crop(cells)
         if rng.random() < 0.25:  # generated pictures are softer than photographs
             small = photo.resize((side // 2, side // 2), Image.Resampling.BILINEAR)
             photo = small.resize((side, side), Image.Resampling.BILINEAR)
         image = np.asarray(photo, dtype=np.float32) / 127.5 - 1
         image = image * rng.uniform(0.8, 1.2) + rng.uniform(-0.15, 0.15) + rng.normal(0, 0.04, 3)
-        flipped = rng.random() < 0.5
-        images.append(image[:, :: -1 if flipped else 1].astype(np.float32))
-        targets.append(target.flip(2) if flipped else target)
+        flip = -1 if rng.random() < 0.5 else 1
+        images.append(image[:, ::flip].astype(np.float32))
+        labels.append(np.asarray(label_map)[:, ::flip].astype(np.int64))
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    return batch, torch.stack(targets)
+    return batch, torch.from_numpy(np.stack(labels))
 
 
 @torch.no_grad()
@@ -141,17 +124,17 @@ def main() -> None:
     for step in run.steps(recipe["num_steps"], 400, check):
         rng = np.random.default_rng((seed, step))
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"], floor=0.01)
-        images, targets = training_batch(cache, next(batches), recipe["short_side"], model.config.num_labels, rng)
+        images, labels = training_batch(cache, next(batches), recipe["short_side"], rng)
         with accelerator.autocast():
             logits = segmentation_logits(model, images.to(accelerator.device)).float()
-        targets = targets.to(accelerator.device)
-        loss = functional.cross_entropy(logits, targets)
+        labels = labels.to(accelerator.device)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=recipe["label_smoothing"])
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         average.step(model.parameters())
-        run.log(loss=loss.item(), agreement=(logits.argmax(1) == targets.argmax(1)).float().mean().item())
+        run.log(loss=loss.item(), agreement=(logits.argmax(1) == labels).float().mean().item())
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ import hashlib
 import io
 import logging
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 logger = logging.getLogger(__name__)
-
-SOFT_CELL = 6  # pixels of a photograph, along each side, that share one soft label
 
 
 def read_shard(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -99,39 +97,11 @@ def build_cache(shards: Sequence[Path], folder: Path, class_table: np.ndarray) -
     )
 
 
-def build_soft_labels(folder: Path, teach: Callable[[np.ndarray, int, int], np.ndarray], num_classes: int) -> None:
-    """Write what a teacher finds how likely in each photograph of a cache, for `PhotoCache.soft_labels`.
-
-    Args:
-        folder: of the cache; an interrupted run goes on where it was.
-        teach: photograph (H, W, 3) uint8, rows and columns of the grid → probabilities (rows, columns, K).
-        num_classes: K.
-    """
-    cache, path, temporary = PhotoCache(folder), folder / "soft_labels.bin", folder / "soft_labels.tmp"
-    if path.exists():
-        return
-    ends = np.cumsum(cache.soft_shapes.prod(axis=1)) * num_classes
-    written = temporary.stat().st_size if temporary.exists() else 0
-    first = int(np.searchsorted(ends, written, side="right"))
-    with open(temporary, "r+b" if temporary.exists() else "wb") as file:
-        file.truncate(ends[first - 1] if first else 0)
-        file.seek(0, io.SEEK_END)
-        for index in range(first, len(cache)):
-            probabilities = teach(cache.photo(index), *cache.soft_shapes[index].tolist())
-            file.write((probabilities * 255).round().astype(np.uint8).tobytes())
-            if index % 500 == 0:
-                logger.info("soft labels of %d pictures", index)
-    temporary.rename(path)
-
-
 class PhotoCache:
     """Random access to the pictures of one cache folder.
 
     Args:
         folder: written by `build_cache`.
-
-    Attributes:
-        has_soft_labels: whether `build_soft_labels` ran.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -142,12 +112,6 @@ class PhotoCache:
         self._labels = np.memmap(folder / "labels.bin", dtype=np.uint8, mode="r")
         self._photo_offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1) * 3)])
         self._label_offsets = np.concatenate([[0], np.cumsum(self.label_shapes.prod(axis=1))])
-        self.soft_shapes = self.shapes // SOFT_CELL
-        self.has_soft_labels = (folder / "soft_labels.bin").exists()
-        if self.has_soft_labels:
-            self._soft_offsets = np.concatenate([[0], np.cumsum(self.soft_shapes.prod(axis=1))])
-            soft = np.memmap(folder / "soft_labels.bin", dtype=np.uint8, mode="r")
-            self._soft_labels = soft.reshape(int(self._soft_offsets[-1]), -1)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -161,11 +125,6 @@ class PhotoCache:
         """Return label map `index`, (H', W') uint8 of ids in the training taxonomy."""
         start, stop = self._label_offsets[index : index + 2]
         return self._labels[start:stop].reshape(self.label_shapes[index])
-
-    def soft_labels(self, index: int) -> np.ndarray:
-        """Return the teacher's probabilities in photograph `index`, (H // 6, W // 6, K) uint8, 255 is certain."""
-        start, stop = self._soft_offsets[index : index + 2]
-        return self._soft_labels[start:stop].reshape(*self.soft_shapes[index], -1)
 
 
 def shuffled_batches(count: int, batch_size: int, seed: int, first_step: int = 0) -> Iterator[np.ndarray]:

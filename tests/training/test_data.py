@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sgc_diffusion.training.data import PhotoCache, build_cache, build_soft_labels, is_suitable, shuffled_batches
+from sgc_diffusion.training.data import PhotoCache, build_cache, is_suitable, shuffled_batches
 
 
 def test_cache_gives_back_what_the_shards_hold(tmp_path, landscape, write_shard):
@@ -19,32 +19,6 @@ def test_cache_gives_back_what_the_shards_hold(tmp_path, landscape, write_shard)
     for index, photo in enumerate(photos.values()):
         assert np.array_equal(cache.photo(index), np.asarray(photo))
         assert np.array_equal(cache.label_map(index), np.full((20, 30), index + 5))
-
-
-def test_soft_labels_are_kept_and_an_interrupted_run_goes_on(tmp_path, landscape, write_shard):
-    photos = {f"{index}.webp": landscape(60 + 6 * index, 48, seed=index) for index in range(3)}
-    labels = {f"{index}.png": Image.fromarray(np.zeros((24, 30), np.uint8)) for index in range(3)}
-    write_shard(tmp_path / "train-0.tar", photos | labels)
-    build_cache([tmp_path / "train-0.tar"], tmp_path / "cache", np.arange(256, dtype=np.uint8))
-    calls = []
-
-    def teach(photo, rows, columns):
-        calls.append(photo.shape)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        share = np.full((rows, columns), photo.shape[1] / 100)
-        return np.stack([share, 1 - share], axis=2)
-
-    with pytest.raises(KeyboardInterrupt):
-        build_soft_labels(tmp_path / "cache", teach, 2)
-    assert not PhotoCache(tmp_path / "cache").has_soft_labels
-    build_soft_labels(tmp_path / "cache", teach, 2)
-    assert [shape[1] for shape in calls] == [60, 66, 66, 72]  # the first was kept
-    cache = PhotoCache(tmp_path / "cache")
-    for index, width in enumerate((60, 66, 72)):
-        found = cache.soft_labels(index)
-        assert found.shape == (8, width // 6, 2)
-        assert np.abs(found / 255 - [width / 100, 1 - width / 100]).max() < 0.003
 
 
 def test_photograph_without_labels_is_an_error(tmp_path, landscape, write_shard):

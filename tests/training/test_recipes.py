@@ -13,7 +13,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.training.data import build_soft_labels
 from sgc_diffusion.training.loops import TrainingRun, warmup_cosine
 from sgc_diffusion.training.losses import grid_error
 
@@ -89,7 +88,6 @@ def test_every_stage_runs_and_the_export_loads(tmp_path, landscape, write_shard,
     options = ["--runs", runs, "--recipe", tmp_path / "recipe.toml"]
 
     run_script("prepare.py", "--data", shards, "--runs", runs)
-    build_soft_labels(runs / "train", lambda _, rows, columns: np.full((rows, columns, 24), 1 / 24), 24)
     run_script("train_first_stage.py", "--features", tmp_path / "vgg.safetensors", *options)
     run_script("export.py", "--only-first-stage", *options)
     run_script("train_segmenter.py", *options)

@@ -71,13 +71,12 @@ class TfliteSegmenter:
 
     Args:
         path: of the file. Its picture is stretched to the input's size, RGB in [−1, 1]; its map has the output's size.
-        num_threads: to compute with; one where files are measured in parallel.
     """
 
-    def __init__(self, path: Path, num_threads: int = 1) -> None:
+    def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+        self._interpreter = Interpreter(model_path=str(path), num_threads=1)  # files are measured in parallel
         self._interpreter.allocate_tensors()
         self._input, self._output = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         if len(self._input["shape"]) != 4 or len(self._output["shape"]) != 4 or self._input["dtype"] != np.float32:
@@ -87,15 +86,11 @@ class TfliteSegmenter:
 
     def label_map(self, picture: np.ndarray) -> np.ndarray:
         """Return a map of the network's own output size."""
-        return self.logits(picture).argmax(axis=2).astype(np.uint8)
-
-    def logits(self, picture: np.ndarray) -> np.ndarray:
-        """Return (h, w, K) float32 for (H, W, 3) uint8."""
         rows, columns = (int(side) for side in self._input["shape"][1:3])
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
         self._interpreter.set_tensor(self._input["index"], np.asarray(resized, np.float32)[None] / 127.5 - 1)
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])[0]
+        return self._interpreter.get_tensor(self._output["index"])[0].argmax(axis=2).astype(np.uint8)
 
 
 def open_segmenter(name: str | None, folder: Path | None, device: str = "cpu") -> Segmenter:
