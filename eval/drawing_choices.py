@@ -73,11 +73,22 @@ def without_color(**options: Any) -> Draw:
     return draw
 
 
-def with_noise_gain(gain: float) -> Draw:
-    """Return a way whose noise has another strength."""
+def with_setting(name: str, value: float) -> Draw:
+    """Return a way with another value of a constant of `sgc_diffusion.pipeline`."""
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
-        with patch.object(pipeline, "NOISE_GAIN", gain):
+        with patch.object(pipeline, name, value):
+            return drawn_by()(pipe, image, payload, seed)
+
+    return draw
+
+
+def with_spacing(spacing: str) -> Draw:
+    """Return a way whose timesteps lie otherwise in the schedule; a `timestep_spacing` of diffusers."""
+
+    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, timestep_spacing=spacing)
+        with patch.object(pipe, "scheduler", scheduler):
             return drawn_by()(pipe, image, payload, seed)
 
     return draw
@@ -128,9 +139,13 @@ WAYS: dict[str, Draw] = {
     "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
     "few-step head, 4 steps": drawn_by(scheduler="lcm", num_inference_steps=4),
     "few-step head, 1 step, best of 8 seeds": best_of(8),
-    "noise gain 1.00": with_noise_gain(1.00),
-    "noise gain 1.02": with_noise_gain(1.02),
-    "noise gain 1.08": with_noise_gain(1.08),
+    "leading timesteps": with_spacing("leading"),
+    "noise gain 1.00": with_setting("NOISE_GAIN", 1.00),
+    "noise gain 1.05": with_setting("NOISE_GAIN", 1.05),
+    "noise gain 1.10": with_setting("NOISE_GAIN", 1.10),
+    "noise gain 1.20": with_setting("NOISE_GAIN", 1.20),
+    "detail fill 1.5": with_setting("DETAIL_FILL", 1.5),
+    "detail fill 4": with_setting("DETAIL_FILL", 4.0),
     "the original through the first stage": through_first_stage,
     "the original at 1/2": reduced(2),
     "the original at 1/4": reduced(4),

@@ -45,7 +45,7 @@ def build_denoiser(recipe: dict, latent_channels: int, num_classes: int) -> UNet
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Return the noise schedule: LDM's, linear in √β, with v-prediction."""
+    """Return the noise schedule: LDM's, linear in √β, with v-prediction; pictures start from its very end."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -53,7 +53,7 @@ def build_scheduler() -> DDIMScheduler:
         prediction_type="v_prediction",
         clip_sample=False,
         set_alpha_to_one=False,
-        steps_offset=1,
+        timestep_spacing="trailing",
     )
 
 
