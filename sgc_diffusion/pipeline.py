@@ -48,10 +48,11 @@ from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 logger = logging.getLogger(__name__)
 
-REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over
-# See `denoise`; for denoisers that were trained here, with the colours as condition. The gain is that of a start from
-# noise alone: a denoiser draws nearer to the mean than its pictures lay, and more so from weaker noise.
-DETAIL_FILL, NOISE_GAIN = 3.0, 1.15
+REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over, unless they start from noise like the first
+# See `denoise`; for denoisers that were trained here, with the colours as condition. The gains are those of starts from
+# noise alone. What it hides still shines through by the 7 % that the schedule leaves at T: the blurred colour map talks
+# the denoiser out of texture, and more noise makes up for that; an enlarged picture talks it into some.
+DETAIL_FILL, NOISE_GAIN, REDRAW_GAIN = 3.0, 1.15, 1.1
 
 StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
 
@@ -278,7 +279,9 @@ class SemanticCompressionPipeline(PayloadEncoder):
         """Draw payloads of one size; return latents (B, C, h, w) and pixels (B, 3, H, W) of the last pass."""
         device, dtype, factor = self._execution_device, self.unet.dtype, downsampling_factor(self.vae)
         sizes = self._sizes(payloads[0])
-        latents, strength = torch.empty(0), recipe.strength
+        latents, strength, sees_colors = torch.empty(0), recipe.strength, self._num_color_planes > 0
+        from_noise = sees_colors and strength == 1.0
+        gain = NOISE_GAIN if from_noise else 1.0
         pixels = torch.stack([upsample_color(one.color_map, *sizes[0]) for one in payloads])
         for height, width in sizes:
             pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
@@ -304,11 +307,11 @@ class SemanticCompressionPipeline(PayloadEncoder):
                     on_step,
                     generators=generators,
                     tile_side=self.tile_side,
-                    detail_fill=DETAIL_FILL if self._num_color_planes else 0.0,
-                    noise_gain=NOISE_GAIN if self._num_color_planes and strength == 1.0 else 1.0,
+                    detail_fill=DETAIL_FILL if sees_colors else 0.0,
+                    noise_gain=gain,
                 )
             pixels = decode_latents(self.vae, latents, tile_side=self.tile_side).float()
-            strength = min(recipe.strength, REDRAW_STRENGTH)
+            strength, gain = (1.0, REDRAW_GAIN) if from_noise else (min(strength, REDRAW_STRENGTH), 1.0)
         return latents, pixels
 
     def _finish(self, drawn: torch.Tensor, payload: SemanticPayload, output_type: str) -> Any:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, select_timesteps
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,10 +44,16 @@ def test_texture_is_drawn_rather_than_blur_or_noise(pipeline, landscape):
     assert 0.3 < gradients[0] / gradients[1] < 3
 
 
+@pytest.mark.parametrize("sampler", ["dpm-solver++", "ddim", "unipc", "lcm"])
+def test_pictures_start_from_the_end_of_the_noise_schedule(pipeline, sampler):
+    """A start below it is taken for a picture whose layout shows through the noise, and comes out soft."""
+    scheduler = build_scheduler(sampler, pipeline.scheduler)
+    timesteps = select_timesteps(scheduler, 4, 1.0, torch.device("cpu"))
+    assert timesteps[0] == scheduler.config.num_train_timesteps - 1
+
+
 def test_seeds_change_details_and_keep_the_content(pipeline, landscape):
     payload = pipeline.analyze(landscape(256, 256))
-    import torch
-
     drawn = [pipeline(payload, generator=torch.Generator().manual_seed(seed)).images[0] for seed in (1, 2)]
     arrays = [np.asarray(one, dtype=float) for one in drawn]
     assert np.abs(arrays[0] - arrays[1]).mean() > 1

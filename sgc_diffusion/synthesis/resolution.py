@@ -3,7 +3,7 @@
     256×256:   256×256                    1024×768:  288×224 ──▶ 544×416 ──▶ 1024×768
 
 A denoiser draws best at the size it was trained for. Larger pictures are drawn at that size first, then enlarged by up
-to two at a time and drawn over, so that the layout comes from the first pass and the texture from the last.
+to two at a time and drawn over: each pass shows the next that there is texture, and where.
 """
 
 from __future__ import annotations
