@@ -11,7 +11,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Colour-initialised: for denoisers that see only labels.
     "sdedit": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 0.7, "guidance_scale": 2.0},
     # The defaults of DecoderRecipe. Trained here to see the colour map: it starts from noise alone, which is sharper
-    # than from the blurred map. Chosen by `eval/round_trip_quality.py` on held-out landscapes.
+    # than from the blurred map; measured by `eval/drawing_choices.py`.
     "landscape-256": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 1.0, "guidance_scale": 3.0},
     # With the few-step head: guidance is distilled into it, the value only spares a byte of the file.
     "fast": {"scheduler": "lcm", "num_inference_steps": 1, "strength": 1.0, "guidance_scale": 3.0},

@@ -77,7 +77,7 @@ def main() -> None:
 
     cache, val = LatentCache(arguments.runs / "train", model, device), PhotoCache(arguments.runs / "val")
     scale = AutoencoderDC.load_config(arguments.runs / "export" / "vae")["scaling_factor"]
-    drawn = torch.cat(torch.load(arguments.runs / "few_step" / "pairs.pt", weights_only=True)) / scale
+    _, drawn = torch.cat(torch.load(arguments.runs / "few_step" / "pairs.pt", weights_only=True), dim=1) / scale
     held_out, shown = center_crops(val, range(min(24, len(val)))).to(device), drawn[:6].float().to(device)
     num_drawn, side = recipe["num_drawn"], recipe["crop_size"] // 8
     num_photos = recipe["batch_size"] - num_drawn

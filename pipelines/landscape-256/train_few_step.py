@@ -8,7 +8,8 @@ The student is the denoiser with a way up of its own (`sgc_diffusion.synthesis.f
     critic  heads on the denoiser's features of noised latents, real or the student's: how real ones look
             (latent adversarial distillation, Sauer et al., https://arxiv.org/abs/2403.12015)
 
-The first run writes `few_step/pairs.pt`. Resumable: the same command goes on.
+The first run writes `few_step/pairs.pt`: groups of (start, drawn), each (B, C, s, s). Resumable: the same command goes
+on.
 """
 
 import tomllib
@@ -21,8 +22,11 @@ from accelerate import Accelerator
 from diffusers import AutoencoderDC, UNet2DModel
 from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.nn import functional
 from train_denoiser import LatentCache, build_denoiser, build_scheduler, load_first_stage, training_batch
 
+from sgc_diffusion.pipeline import NOISE_GAIN
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.latent_diffusion import FEW_STEPS, Predictor, denoise, label_predictor, select_timesteps
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler as build_sampler
@@ -72,11 +76,13 @@ def downward_features(unet: UNet2DModel, sample: torch.Tensor, timesteps: torch.
     return [*features, unet.mid_block(hidden, embedding)]
 
 
-def draw(predict: Predictor, sampler_name: str, num_steps: int, noise: torch.Tensor) -> torch.Tensor:
-    """Return latents drawn from noise alone."""
+def draw(
+    predict: Predictor, sampler_name: str, num_steps: int, start: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
+    """Return latents drawn as the pipeline does, from a colour map's latents and noise."""
     sampler = build_sampler(sampler_name, build_scheduler())
     timesteps = select_timesteps(sampler, num_steps, 1.0, noise.device)
-    return denoise(predict, sampler, torch.zeros_like(noise), noise, timesteps, lambda index, t, z: z)
+    return denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z, noise_gain=NOISE_GAIN)
 
 
 @dataclass
@@ -95,14 +101,25 @@ class Batch:
         noise = torch.from_numpy(rng.standard_normal(real.shape, dtype=np.float32))
         return cls(real * recipe["latent_scale"], condition, noise)
 
+    @torch.no_grad()
+    def start(self, vae: AutoencoderDC) -> torch.Tensor:
+        """Return the colour maps' latents, (B, C, s, s), where drawing starts."""
+        colors = self.condition[:, -NUM_COLOR_PLANES:][:, :3]
+        pixels = functional.interpolate(colors, scale_factor=8, mode="bicubic").clamp(-1, 1)
+        return vae.encode(pixels.to(memory_format=torch.channels_last)).latent * vae.config.scaling_factor
+
     def select(self, chosen: torch.Tensor) -> "Batch":
         """Return some of the pictures."""
         return Batch(self.real[chosen], self.condition[chosen], self.noise[chosen])
 
-    def joined(self, other: "Batch", device: torch.device) -> "Batch":
-        """Return both batches as one, on a device."""
+    def joined(self, other: "Batch") -> "Batch":
+        """Return both batches as one."""
         both = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Batch(*(torch.cat([mine, theirs]).to(device) for mine, theirs in both))
+        return Batch(*(torch.cat([mine, theirs]) for mine, theirs in both))
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return Batch(*(values.to(device) for values in vars(self).values()))
 
 
 class Pairs:
@@ -111,34 +128,37 @@ class Pairs:
     Args:
         path: of the file.
         unet: the denoiser.
+        vae: the first stage.
         cache: of the photographs whose labels and colours are drawn.
         recipe: of the distillation.
     """
 
-    def __init__(self, path: Path, unet: UNet2DModel, cache: LatentCache, recipe: dict) -> None:
+    def __init__(self, path: Path, unet: UNet2DModel, vae: AutoencoderDC, cache: LatentCache, recipe: dict) -> None:
         order = np.random.default_rng(recipe["seed"]).permutation(len(cache))[: recipe["num_pairs"]]
         self.groups = np.array_split(order, -(-len(order) // recipe["batch_size"]))
         self._cache, self._recipe = cache, recipe
         if not path.exists():
-            self._draw_all(path, unet)
+            self._draw_all(path, unet, vae)
         self._drawn = torch.load(path, weights_only=True)
 
     def batch(self, number: int) -> Batch:
         """Return the conditions and the noise of group `number`."""
         return Batch.load(self._cache, self.groups[number], self._recipe, (self._recipe["seed"], 1, number))
 
-    def drawn(self, number: int) -> torch.Tensor:
-        """Return the latents that the denoiser drew, (B, C, s, s)."""
-        return self._drawn[number].float()
+    def drawn(self, number: int, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return where drawing started and what the denoiser drew, each (B, C, s, s)."""
+        start, drawn = self._drawn[number][:, chosen].float()
+        return start, drawn
 
     @torch.no_grad()
-    def _draw_all(self, path: Path, unet: UNet2DModel) -> None:
+    def _draw_all(self, path: Path, unet: UNet2DModel, vae: AutoencoderDC) -> None:
         device, drawn = next(unet.parameters()).device, []
         for number in range(len(self.groups)):
-            batch = self.batch(number)
-            predict = guided(unet, batch.condition.to(device), self._recipe)
+            batch = self.batch(number).to(device)
+            predict, start = guided(unet, batch.condition, self._recipe), batch.start(vae)
             with torch.autocast(device.type, torch.bfloat16):
-                drawn.append(draw(predict, "dpm-solver++", 20, batch.noise.to(device)).half().cpu())
+                found = draw(predict, "dpm-solver++", 20, start, batch.noise)
+            drawn.append(torch.stack([start, found]).half().cpu())
         temporary = path.with_suffix(".tmp")
         torch.save(drawn, temporary)
         temporary.rename(path)
@@ -162,12 +182,14 @@ def student_batch(
     number = int(rng.integers(len(pairs.groups)))
     chosen = torch.from_numpy(rng.permutation(len(pairs.groups[number]))[:half])
     fresh = Batch.load(train, indices[:half], recipe, tuple(rng.integers(2**31, size=2)))
-    batch = pairs.batch(number).select(chosen).joined(fresh, device)
+    batch = pairs.batch(number).select(chosen).joined(fresh).to(device)
     levels = np.concatenate([np.zeros(len(chosen), int), rng.choice(FEW_STEPS, half, p=recipe["timestep_weights"])])
     timesteps = TIMESTEPS[torch.from_numpy(levels)].to(device)
     noisy = scheduler.add_noise(batch.real, batch.noise, timesteps)
-    noisy[: len(chosen)] = batch.noise[: len(chosen)]
-    target = torch.cat([pairs.drawn(number)[chosen].to(device), batch.real[len(chosen) :]])
+    start, drawn = (latents.to(device) for latents in pairs.drawn(number, chosen))
+    first = batch.noise[: len(chosen)] * NOISE_GAIN
+    noisy[: len(chosen)] = scheduler.add_noise(start, first, timesteps[: len(chosen)])
+    target = torch.cat([drawn, batch.real[len(chosen) :]])
     weights = scheduler.alphas_cumprod.to(device)[timesteps]
     weights[: len(chosen)] = recipe["pair_weight"]
     return batch, timesteps, noisy, target, weights
@@ -189,12 +211,11 @@ def validate(
         The mean squared difference between one step and twenty.
     """
     device = next(unet.parameters()).device
-    batch = Batch.load(cache, np.arange(0, min(16, len(cache)), 2), recipe, (0,))
-    condition, noise = batch.condition.to(device), batch.noise.to(device)
-    student = few_step_predictor(unet, head, condition)
-    rows = [draw(student, "lcm", steps, noise) for steps in (1, 2, 4)]
-    rows.append(draw(guided(unet, condition, recipe), "dpm-solver++", 20, noise))
-    shown = [batch.real.to(device), *rows]
+    batch = Batch.load(cache, np.arange(0, min(16, len(cache)), 2), recipe, (0,)).to(device)
+    start, student = batch.start(vae), few_step_predictor(unet, head, batch.condition)
+    rows = [draw(student, "lcm", steps, start, batch.noise) for steps in (1, 2, 4)]
+    rows.append(draw(guided(unet, batch.condition, recipe), "dpm-solver++", 20, start, batch.noise))
+    shown = [batch.real, *rows]
     write_sheet([vae.decode(row / recipe["latent_scale"]).sample for row in shown], path)
     return float((rows[0] - rows[-1]).pow(2).mean())
 
@@ -224,7 +245,7 @@ def main() -> None:
     run = TrainingRun(arguments.runs / "few_step", {**objects, "average": average}, max_minutes=arguments.max_minutes)
     train = LatentCache(arguments.runs / "train", vae, device)
     held_out = LatentCache(arguments.runs / "val", vae, device)
-    pairs = Pairs(run.folder / "pairs.pt", unet, train, recipe)
+    pairs = Pairs(run.folder / "pairs.pt", unet, vae, train, recipe)
     batches, scheduler = shuffled_batches(len(train), recipe["batch_size"], seed, run.step), build_scheduler()
 
     def check(step: int) -> None:
