@@ -73,14 +73,19 @@ def without_color(**options: Any) -> Draw:
     return draw
 
 
-def with_setting(name: str, value: float) -> Draw:
-    """Return a way with another value of a constant of `sgc_diffusion.pipeline`."""
+def with_setting(name: str, value: Any, **options: Any) -> Draw:
+    """Return a way with another value of a name in `sgc_diffusion.pipeline`, and other options of `__call__`."""
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         with patch.object(pipeline, name, value):
-            return drawn_by()(pipe, image, payload, seed)
+            return drawn_by(**options)(pipe, image, payload, seed)
 
     return draw
+
+
+def at_once(sizes: list[tuple[int, int]], num_steps: int, **_: Any) -> list[tuple[int, int, int]]:
+    """Return one pass a size, what `plan_passes` would be without drawing over."""
+    return [(*size, num_steps) for size in sizes]
 
 
 def with_spacing(spacing: str) -> Draw:
@@ -125,6 +130,7 @@ def best_of(count: int) -> Draw:
 
 WAYS: dict[str, Draw] = {
     "20 steps": drawn_by(),
+    "20 steps at once": with_setting("plan_passes", at_once),
     "10 steps": drawn_by(num_inference_steps=10),
     "14 steps": drawn_by(num_inference_steps=14),
     "50 steps": drawn_by(num_inference_steps=50),
@@ -137,7 +143,9 @@ WAYS: dict[str, Draw] = {
     "SDEdit 0.7, colours only as start": without_color(strength=0.7),
     "few-step head, 1 step": drawn_by(scheduler="lcm", num_inference_steps=1),
     "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
+    "few-step head, 3 steps": drawn_by(scheduler="lcm", num_inference_steps=3),
     "few-step head, 4 steps": drawn_by(scheduler="lcm", num_inference_steps=4),
+    "few-step head, 2 steps at once": with_setting("plan_passes", at_once, scheduler="lcm", num_inference_steps=2),
     "few-step head, 1 step, best of 8 seeds": best_of(8),
     "leading timesteps": with_spacing("leading"),
     "noise gain 1.00": with_setting("NOISE_GAIN", 1.00),

@@ -43,7 +43,7 @@ from sgc_diffusion.synthesis.latent_diffusion import (
     label_predictor,
     select_timesteps,
 )
-from sgc_diffusion.synthesis.resolution import plan_sizes
+from sgc_diffusion.synthesis.resolution import plan_passes, plan_sizes
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over, unless they start from noise like the first
 # See `denoise`; for denoisers that were trained here, with the colours as condition. The gains are those of starts from
 # noise alone. What it hides still shines through by the 7 % that the schedule leaves at T: the blurred colour map talks
-# the denoiser out of texture, and more noise makes up for that; an enlarged picture talks it into some.
+# the denoiser out of texture, and more noise makes up for that; a picture talks it into some.
 DETAIL_FILL, NOISE_GAIN, REDRAW_GAIN = 3.0, 1.15, 1.1
 
 StepCallback = Callable[["SemanticCompressionPipeline", int, torch.Tensor, dict[str, torch.Tensor]], dict[str, Any]]
@@ -165,7 +165,8 @@ class SemanticCompressionPipeline(PayloadEncoder):
 
         Args:
             payload: one or a list, of any sizes.
-            num_inference_steps: steps of the whole schedule, of which the last `strength` part is run.
+            num_inference_steps: steps of the whole schedule, of which the last `strength` part is run; see also
+                `plan_passes`.
             strength: how far up the noise schedule the colour map is lifted, in (0, 1].
             guidance_scale: classifier-free guidance on the labels; 1 is none.
             generator: of the noise, one or a list; CPU generators give the same picture on every device.
@@ -283,13 +284,16 @@ class SemanticCompressionPipeline(PayloadEncoder):
         from_noise = sees_colors and strength == 1.0
         gain = NOISE_GAIN if from_noise else 1.0
         pixels = torch.stack([upsample_color(one.color_map, *sizes[0]) for one in payloads])
-        for height, width in sizes:
+        passes = [(*size, recipe.num_inference_steps) for size in sizes]
+        if from_noise:
+            passes = plan_passes(sizes, recipe.num_inference_steps, leaps=recipe.scheduler == "lcm")
+        for height, width, num_steps in passes:
             pixels = functional.interpolate(pixels, (height, width), mode="bicubic").clamp(-1, 1)
             start = encode_image(self.vae, pixels.to(device, dtype), tile_side=self.tile_side)
             predict = self._predictor(payloads, recipe, height // factor, width // factor)
             noise = [randn_tensor((1, *start.shape[1:]), generator=g, device=device, dtype=dtype) for g in generators]
             scheduler = build_scheduler(recipe.scheduler, self.scheduler)
-            timesteps = select_timesteps(scheduler, recipe.num_inference_steps, strength, device)
+            timesteps = select_timesteps(scheduler, num_steps, strength, device)
             with self.progress_bar(total=len(timesteps)) as progress:  # pyright: ignore[reportCallIssue]
 
                 def on_step(index: int, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:

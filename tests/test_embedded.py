@@ -52,6 +52,19 @@ def test_pictures_start_from_the_end_of_the_noise_schedule(pipeline, sampler):
     assert timesteps[0] == scheduler.config.num_train_timesteps - 1
 
 
+@pytest.mark.parametrize(("sampler", "strength", "num_starts"), [("unipc", 1.0, 2), ("lcm", 1.0, 4), ("unipc", 0.9, 1)])
+def test_pictures_from_noise_are_drawn_over(pipeline, landscape, sampler, strength, num_starts):
+    seen = []
+    pipeline(
+        pipeline.analyze(landscape(64, 64)),
+        num_inference_steps=4,
+        strength=strength,
+        scheduler=sampler,
+        callback_on_step_end=lambda pipe, step, timestep, tensors: seen.append(step) or tensors,
+    )
+    assert (seen.count(0), len(seen)) == (num_starts, 4)
+
+
 def test_seeds_change_details_and_keep_the_content(pipeline, landscape):
     payload = pipeline.analyze(landscape(256, 256))
     drawn = [pipeline(payload, generator=torch.Generator().manual_seed(seed)).images[0] for seed in (1, 2)]

@@ -3,8 +3,9 @@
 noisy latents + conditions ──the denoiser's own way down──▶ features ──FewStepHead's way up──▶ v
 
 The way down, which reads labels and colours, is the denoiser's; the way up was trained to reach clean latents in one
-leap from each of `FEW_STEPS` noise levels. Sampling alternates leaps and fresh noise, as latent consistency models
-do (Luo et al., https://arxiv.org/abs/2310.04378).
+leap from each of `FEW_STEPS` noise levels. Of two leaps from noise, the second draws the first one's picture over
+(`resolution.plan_passes`); with `strength` below 1, leaps and fresh noise alternate as in latent consistency models
+(Luo et al., https://arxiv.org/abs/2310.04378).
 """
 
 from __future__ import annotations

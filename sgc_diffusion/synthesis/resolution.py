@@ -40,5 +40,26 @@ def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list
     return sizes
 
 
+def plan_passes(sizes: list[tuple[int, int]], num_steps: int, leaps: bool) -> list[tuple[int, int, int]]:
+    """Return the passes of a drawing, each from noise alone over the picture of the last.
+
+    A picture of the trained size is drawn over too: half of the steps over what the other half drew keeps more of the
+    labels than all of them at once.
+
+    Args:
+        sizes: from `plan_sizes`.
+        num_steps: of a size.
+        leaps: each step is a pass of its own, all but one of them at the smallest size.
+
+    Returns:
+        (height, width, steps) each.
+    """
+    if leaps:
+        return [(*size, 1) for size in [sizes[0]] * (num_steps - 1) + sizes]
+    if len(sizes) == 1 and num_steps > 1:
+        return [(*sizes[0], num_steps - num_steps // 2), (*sizes[0], num_steps // 2)]
+    return [(*size, num_steps) for size in sizes]
+
+
 def _round_to(side: float, multiple: int) -> int:
     return max(multiple, round(side / multiple) * multiple)

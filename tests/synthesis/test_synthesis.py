@@ -7,7 +7,7 @@ from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
-from sgc_diffusion.synthesis.resolution import plan_sizes
+from sgc_diffusion.synthesis.resolution import plan_passes, plan_sizes
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,21 @@ def test_sizes_stay_drawable(size):
     sizes = plan_sizes(*size, 256, 32)
     assert all(side % 32 == 0 and side >= 32 for pair in sizes for side in pair)
     assert max(height * width for height, width in sizes) < 1.2 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("num_sizes", "num_steps", "leaps", "expected"),
+    [
+        (1, 20, False, [(256, 256, 10), (256, 256, 10)]),
+        (1, 5, False, [(256, 256, 3), (256, 256, 2)]),
+        (1, 1, False, [(256, 256, 1)]),
+        (2, 20, False, [(256, 256, 20), (512, 512, 20)]),
+        (1, 1, True, [(256, 256, 1)]),
+        (2, 2, True, [(256, 256, 1), (256, 256, 1), (512, 512, 1)]),
+    ],
+)
+def test_every_picture_of_several_steps_is_drawn_over(num_sizes, num_steps, leaps, expected):
+    assert plan_passes([(256, 256), (512, 512)][:num_sizes], num_steps, leaps) == expected
 
 
 def test_label_planes_are_one_hot_and_keep_their_place():
