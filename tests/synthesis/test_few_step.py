@@ -32,8 +32,11 @@ def test_a_head_is_trained_and_its_denoiser_is_not(tiny_pipeline):
     assert sum(one.numel() for one in head.parameters()) < sum(one.numel() for one in unet.parameters())
 
 
-@pytest.mark.parametrize(("steps", "timesteps"), [(1, [999]), (2, [999, 499]), (3, [999, 749, 499]), (20, None)])
-def test_leaps_start_from_the_trained_timesteps(few_step_pipeline, landscape, steps, timesteps):
+@pytest.mark.parametrize(
+    ("steps", "strength", "timesteps"),
+    [(1, 1.0, [999]), (3, 1.0, [999] * 3), (20, 1.0, [999] * 4), (4, 0.75, [749, 499, 249])],
+)
+def test_leaps_start_from_the_trained_timesteps(few_step_pipeline, landscape, steps, strength, timesteps):
     seen = []
 
     def note(pipeline, index, timestep, tensors):
@@ -41,8 +44,8 @@ def test_leaps_start_from_the_trained_timesteps(few_step_pipeline, landscape, st
         return tensors
 
     payload = few_step_pipeline.analyze(landscape(64, 64), preset="fast")
-    few_step_pipeline(payload, num_inference_steps=steps, callback_on_step_end=note)
-    assert seen == (timesteps or [999, 749, 499, 249])
+    few_step_pipeline(payload, num_inference_steps=steps, strength=strength, callback_on_step_end=note)
+    assert seen == timesteps
 
 
 def test_a_file_decides_the_noise_between_leaps(few_step_pipeline, landscape):
