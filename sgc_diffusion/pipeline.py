@@ -165,8 +165,8 @@ class SemanticCompressionPipeline(PayloadEncoder):
 
         Args:
             payload: one or a list, of any sizes.
-            num_inference_steps: steps of the whole schedule, of which the last `strength` part is run; see also
-                `plan_passes`.
+            num_inference_steps: steps of the whole schedule, of which the last `strength` part is run. From noise, a
+                picture of the trained size takes half of them for each of two passes, a larger one all for each pass.
             strength: how far up the noise schedule the colour map is lifted, in (0, 1].
             guidance_scale: classifier-free guidance on the labels; 1 is none.
             generator: of the noise, one or a list; CPU generators give the same picture on every device.

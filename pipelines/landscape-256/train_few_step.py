@@ -79,7 +79,7 @@ def downward_features(unet: UNet2DModel, sample: torch.Tensor, timesteps: torch.
 def draw(
     predict: Predictor, sampler_name: str, num_steps: int, start: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Return latents drawn as the pipeline does, from a colour map's latents and noise."""
+    """Return latents drawn as the pipeline's first pass does, from a colour map's latents and noise."""
     sampler = build_sampler(sampler_name, build_scheduler())
     timesteps = select_timesteps(sampler, num_steps, 1.0, noise.device)
     return denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z, noise_gain=NOISE_GAIN)
