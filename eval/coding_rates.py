@@ -2,8 +2,8 @@
 
     python eval/coding_rates.py --data DIR --output eval/results/coding_rates.json
 
-DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabelled) and `ade20k`
-(NAME.png of ADE20K ids, 0 unlabelled). A picture's centre square is taken at 512×512 and each cell of a grid takes
+DIR holds `sflckr` and `coco` (NAME.jpg with NAME.png of COCO-Stuff ids minus one, 255 unlabeled) and `ade20k`
+(NAME.png of ADE20K ids, 0 unlabeled). A picture's center square is taken at 512×512 and each cell of a grid takes
 the label that most of its pixels have. General codecs get the labels renumbered from 0 and are charged one byte for
 each label's name.
 """
@@ -57,8 +57,8 @@ class CodeLength:
         self.bits -= math.log2(size / total)
 
 
-def centre_square(image: Image.Image, resample: Image.Resampling) -> np.ndarray:
-    """Return the centre square at 512×512."""
+def center_square(image: Image.Image, resample: Image.Resampling) -> np.ndarray:
+    """Return the center square at 512×512."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return np.asarray(image.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), resample))
@@ -192,9 +192,9 @@ def read_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield label map (512, 512) and color map (16, 16, 3) of every picture of a set."""
     for path in sorted(folder.glob("*.png")):
         photo = Image.open(path.with_suffix(".jpg")).convert("RGB")
-        photo = Image.fromarray(centre_square(photo, Image.Resampling.BICUBIC))
+        photo = Image.fromarray(center_square(photo, Image.Resampling.BICUBIC))
         color_map = np.asarray(photo.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX))
-        yield centre_square(Image.open(path), Image.Resampling.NEAREST), color_map
+        yield center_square(Image.open(path), Image.Resampling.NEAREST), color_map
 
 
 def mean(records: list) -> object:

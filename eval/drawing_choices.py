@@ -1,8 +1,8 @@
-"""Which way of drawing is better: solver, steps, guidance, few-step head, best of several seeds, colours as condition.
+"""Which way of drawing is better: solver, steps, guidance, few-step head, best of several seeds, colors as condition.
 
     python eval/drawing_choices.py --images FOLDER --weights-dir WEIGHTS --output eval/results/drawing_choices.json
 
-Each picture, a centre square at `--size`, is compressed once and drawn in every way, twice, from two seeds. A row of
+Each picture, a center square at `--size`, is compressed once and drawn in every way, twice, from two seeds. A row of
 the table is one way: means over pictures and seeds, with the 95 % bootstrap interval over pictures; `seconds` is the
 median time of one picture alone. Differences to the first way are paired by picture. `vgg_distance` and the labels are
 of networks in WEIGHTS (`eval/README.md`); a metric without weights is left out.
@@ -45,7 +45,7 @@ Draw = Callable[[SemanticCompressionPipeline, Image.Image, SemanticPayload, int]
 
 
 class WithoutColor(SemanticCompressionPipeline):
-    """The same networks, told that the colours are unknown: they enter only as where denoising starts."""
+    """The same networks, told that the colors are unknown: they enter only as where denoising starts."""
 
     def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
         planes = super()._condition(payload, height, width)
@@ -63,7 +63,7 @@ def drawn_by(**options: Any) -> Draw:
 
 
 def without_color(**options: Any) -> Draw:
-    """Return a way that shows the denoiser no colours."""
+    """Return a way that shows the denoiser no colors."""
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         blind = WithoutColor(**pipe.components, **{name: pipe.config[name] for name in ("taxonomy", "profile")})
@@ -139,8 +139,8 @@ WAYS: dict[str, Draw] = {
     "guidance 1": drawn_by(guidance_scale=1.0),
     "guidance 2": drawn_by(guidance_scale=2.0),
     "guidance 4": drawn_by(guidance_scale=4.0),
-    "SDEdit 0.7, colours also as condition": drawn_by(strength=0.7),
-    "SDEdit 0.7, colours only as start": without_color(strength=0.7),
+    "SDEdit 0.7, colors also as condition": drawn_by(strength=0.7),
+    "SDEdit 0.7, colors only as start": without_color(strength=0.7),
     "few-step head, 1 step": drawn_by(scheduler="lcm", num_inference_steps=1),
     "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
     "few-step head, 3 steps": drawn_by(scheduler="lcm", num_inference_steps=3),

@@ -1,10 +1,10 @@
-"""What a round trip keeps: sizes, colours, labels, sharpness and time, on files that another process decoded.
+"""What a round trip keeps: sizes, colors, labels, sharpness and time, on files that another process decoded.
 
     python eval/round_trip_quality.py --images FOLDER [--limit 100] [--output eval/results/round_trip/NAME.json]
 
 Each picture is compressed to a file; one `sgc decompress` process draws all files; then, per picture:
 size_bytes and rate_bpp (file on disk over the original's pixels); color_psnr_db (drawn picture averaged to the grid of
-the colour map that was sent, against that map); label_agreement (share of cells where the pipeline's segmenter finds in
+the color map that was sent, against that map); label_agreement (share of cells where the pipeline's segmenter finds in
 the drawn picture what was sent); gradient_ratio (mean gradient magnitude of the luma, drawn over original).
 """
 
@@ -29,7 +29,7 @@ from sgc_diffusion.evaluation.measurement import commit
 
 
 def gradient_magnitude(image: Image.Image) -> float:
-    """Return the mean gradient magnitude of the luma, grey levels per pixel."""
+    """Return the mean gradient magnitude of the luma, gray levels per pixel."""
     luma = np.asarray(image.convert("L"), dtype=np.float64)
     return float(np.hypot(np.diff(luma, axis=0)[:, :-1], np.diff(luma, axis=1)[:-1]).mean())
 

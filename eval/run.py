@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--metrics", default="all", help="all, none, or names with commas")
     parser.add_argument("--budget", type=read_budget, help="same: as sgc's file of the picture; or a number of bytes")
     parser.add_argument("--seeds", type=positive, default=3, help="of generative decoders")
-    parser.add_argument("--size", type=positive, help="centre square at this size; default: the pictures as they are")
+    parser.add_argument("--size", type=positive, help="center square at this size; default: the pictures as they are")
     parser.add_argument("--limit", type=positive, help="take the first so many pictures")
     parser.add_argument("--workers", type=positive, default=2, help="pictures that anchors code at once")
     parser.add_argument("--work", type=Path, help="folder for files and decoded pictures, to resume from")

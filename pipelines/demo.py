@@ -2,7 +2,7 @@
 
     python pipelines/demo.py [IMAGE] [--output FOLDER]
 
-Writes the `.sgc` file, the decoded picture, and `side_by_side.png`: input, label map, colour map, output.
+Writes the `.sgc` file, the decoded picture, and `side_by_side.png`: input, label map, color map, output.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def side_by_side(image: Image.Image, payload: SemanticPayload, drawn: Image.Imag
     panels = [
         (image.resize((width, height), Image.Resampling.LANCZOS), f"input, {image.width} x {image.height}"),
         (labels.resize((width, height), Image.Resampling.NEAREST), "sent: labels"),
-        (Image.fromarray(payload.color_map).resize((width, height), Image.Resampling.NEAREST), "sent: colours"),
+        (Image.fromarray(payload.color_map).resize((width, height), Image.Resampling.NEAREST), "sent: colors"),
         (drawn.resize((width, height), Image.Resampling.LANCZOS), f"output, from {size_bytes} bytes"),
     ]
     sheet = Image.new("RGB", (4 * width + 3 * 8, height + 24), "white")

@@ -12,7 +12,7 @@ from sgc_diffusion import SemanticCompressionPipeline
 image = Image.open(sys.argv[1])
 pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
 
-data = pipe.compress(image)  # a few hundred bytes: label map, colour map, how to draw them
+data = pipe.compress(image)  # a few hundred bytes: label map, color map, how to draw them
 picture = pipe.decompress(data).images[0]  # the same size as the photograph, other details
 
 picture.save(sys.argv[2])

@@ -1,4 +1,4 @@
-"""Colour map ↔ quantised transform coefficients; the inverse is integer arithmetic only.
+"""Color map ↔ quantized transform coefficients; the inverse is integer arithmetic only.
 
     color_map ──3-D DCT──▶ coefficients ──divide by STEPS[quality], decide──▶ levels    (forward, lossy, encoder only)
     levels ──× STEPS[quality]──▶ coefficients ──integer inverse DCT, clip──▶ color_map  (inverse, exact everywhere)
@@ -7,7 +7,7 @@ The transform is the orthonormal DCT-II along the rows, the columns and the thre
 its vectors are (1, 1, 1), (1, 0, −1) and (1, −2, 1), nearly the principal axes of photographs; orthonormal, so that
 one step for every coefficient spends the bits where they lower the squared error in RGB most.
 
-A quality is an index into `STEPS`: the quantiser step in 1/8 of a grey level, growing by 2^(1/8) from one to the
+A quality is an index into `STEPS`: the quantizer step in 1/8 of a gray level, growing by 2^(1/8) from one to the
 next; quality 0 is the finest.
 
 The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋:
@@ -29,7 +29,7 @@ from functools import cache
 import numpy as np
 
 MAX_SIDE = 64  # cells; the sums of `inverse` stay below 2⁶³ for it
-STEP_UNIT = 8  # parts of a grey level in which STEPS counts
+STEP_UNIT = 8  # parts of a gray level in which STEPS counts
 STEPS = (
     16, 17, 19, 21, 23, 25, 27, 29, 32, 35, 38, 41, 45, 49, 54, 59,
     64, 70, 76, 83, 91, 99, 108, 117, 128, 140, 152, 166, 181, 197, 215, 235,
@@ -37,7 +37,7 @@ STEPS = (
     1024, 1117, 1218, 1328, 1448, 1579, 1722, 1878, 2048, 2233, 2435, 2656, 2896, 3158, 3444, 3756,
 )  # fmt: skip  # round(16 · 2^(i/8)); part of the file format
 DEFAULT_QUALITY = 32  # a mean of 31 dB or more for 16×16 maps of landscapes
-# Rate–distortion optimised quantisation: a coefficient becomes zero if the bits saved are worth the error added.
+# Rate–distortion optimized quantization: a coefficient becomes zero if the bits saved are worth the error added.
 _LAMBDA = 0.1  # squared steps that one bit is worth
 _ROUND_UP = 0.58  # fraction of a step from which sizes above one are rounded up
 _SIZE_ONE_BITS = 1.7  # for the sign, and for saying that the size is one
@@ -49,10 +49,10 @@ _LEVEL_LIMIT = 32767
 
 
 def check(height: int, width: int, quality: int) -> None:
-    """Reject a grid or a quality that no colour layer can have.
+    """Reject a grid or a quality that no color layer can have.
 
     Args:
-        height: rows of the colour map, 1 … 64.
+        height: rows of the color map, 1 … 64.
         width: columns, 1 … 64.
         quality: index into `STEPS`.
 
@@ -67,7 +67,7 @@ def check(height: int, width: int, quality: int) -> None:
 
 
 def forward(color_map: np.ndarray, quality: int) -> np.ndarray:
-    """Transform and quantise a colour map.
+    """Transform and quantize a color map.
 
     Args:
         color_map: (h, w, 3) uint8 sRGB, 1 ≤ h, w ≤ 64.
@@ -117,13 +117,13 @@ def _choose_sizes(sizes: np.ndarray, quality: int) -> np.ndarray:
 
 
 def coefficients(color_map: np.ndarray) -> np.ndarray:
-    """Return the transform of a color map (h, w, 3) uint8 before it is quantised, (h, w, 3) float64 in grey levels."""
+    """Return the transform of a color map (h, w, 3) uint8 before it is quantized, (h, w, 3) float64 in gray levels."""
     rows, columns, channels = (basis(side) / 2.0**_BASIS_BITS for side in color_map.shape)
     return np.einsum("uh,vw,kc,hwc->uvk", rows, columns, channels, color_map - 128.0, optimize=True)
 
 
 def inverse(levels: np.ndarray, quality: int) -> np.ndarray:
-    """Return the colour map that levels stand for, the same on every machine.
+    """Return the color map that levels stand for, the same on every machine.
 
     Args:
         levels: (h, w, 3) int16 of `forward`.

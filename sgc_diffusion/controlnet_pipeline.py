@@ -1,7 +1,7 @@
 """The codec with Stable Diffusion and a ControlNet for segmentation maps as its decoder.
 
     label_map ──palette──▶ picture of the labels ──ControlNet──┐
-        └──names and areas──▶ prompt ──text encoder──▶ UNet ◀──┘ ──▶ latents      colour map ──▶ where denoising starts
+        └──names and areas──▶ prompt ──text encoder──▶ UNet ◀──┘ ──▶ latents      color map ──▶ where denoising starts
 
 Zhang et al., https://arxiv.org/abs/2302.05543. Any Stable Diffusion 1.x model and any ControlNet that was trained on
 ADE20K's palette can be used; both ids are arguments, because repositories disappear.

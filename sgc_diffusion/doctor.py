@@ -154,7 +154,7 @@ def describe(found: dict[str, Any]) -> list[str]:
     lines = [f"Python {found['python']} on {found['platform']}", "", "pipelines:"]
     for one in found["pipelines"]:
         lines.append(f"  {one['name']}: {'present' if one['present'] else 'missing'}, {one['size_mb']} MB")
-        lines.append(f"    from {', '.join(one['from'])}; licence: {one['license']}")
+        lines.append(f"    from {', '.join(one['from'])}; license: {one['license']}")
         lines += [f"    missing: {place}" for place in one["missing"]]
         lines += [f"    to get it: {command}" for command in one["commands"]]
     lines += ["", "libraries:"]

@@ -1,4 +1,4 @@
-"""The decoders that this package knows by name: what they are made of, from where, and under which licence."""
+"""The decoders that this package knows by name: what they are made of, from where, and under which license."""
 
 from __future__ import annotations
 

@@ -63,11 +63,11 @@ class LabelLayer:
 
 @dataclass(frozen=True, eq=False)
 class ColorLayer:
-    """What the picture looks like from afar, as quantised transform coefficients.
+    """What the picture looks like from afar, as quantized transform coefficients.
 
     Attributes:
         levels: (h, w, 3) int16, see `sgc_diffusion.color_transform`; 1 ≤ h, w ≤ 64.
-        quality: index of the quantiser, see `color_transform.STEPS`.
+        quality: index of the quantizer, see `color_transform.STEPS`.
 
     Raises:
         ValueError: wrong shape, dtype or range.
@@ -85,12 +85,12 @@ class ColorLayer:
 
     @classmethod
     def from_color_map(cls, color_map: np.ndarray, quality: int) -> ColorLayer:
-        """Quantise a colour map (h, w, 3) uint8 sRGB; the only lossy step of the layer."""
+        """Quantize a color map (h, w, 3) uint8 sRGB; the only lossy step of the layer."""
         return cls(color_transform.forward(color_map, quality), quality)
 
     @property
     def color_map(self) -> np.ndarray:
-        """The colour map that the decoder sees, (h, w, 3) uint8 sRGB, the same on every machine."""
+        """The color map that the decoder sees, (h, w, 3) uint8 sRGB, the same on every machine."""
         return color_transform.inverse(self.levels, self.quality)
 
 
@@ -103,7 +103,7 @@ class DecoderRecipe:
         weights_hash: first two bytes of the SHA-256 over the pipeline's weights, 0 … 65535; 0 is unknown.
         scheduler: name of the sampler, one of `SCHEDULERS`.
         num_inference_steps: steps of the whole schedule, 1 … 1000; `strength` of them are run.
-        strength: how far up the noise schedule the colour map is lifted, 0.01 … 1 in hundredths.
+        strength: how far up the noise schedule the color map is lifted, 0.01 … 1 in hundredths.
         guidance_scale: classifier-free guidance on the labels, 0 … 25.5 in tenths; 1 is none.
         seed: of the noise, 0 … 65535.
 

@@ -49,8 +49,8 @@ from sgc_diffusion.taxonomy import class_table, load_taxonomy
 logger = logging.getLogger(__name__)
 
 REDRAW_STRENGTH = 0.45  # of the passes that draw an enlarged picture over, unless they start from noise like the first
-# See `denoise`; for denoisers that were trained here, with the colours as condition. The gains are those of starts from
-# noise alone. What it hides still shines through by the 7 % that the schedule leaves at T: the blurred colour map talks
+# See `denoise`; for denoisers that were trained here, with the colors as condition. The gains are those of starts from
+# noise alone. What it hides still shines through by the 7 % that the schedule leaves at T: the blurred color map talks
 # the denoiser out of texture, and more noise makes up for that; a picture talks it into some.
 DETAIL_FILL, NOISE_GAIN, REDRAW_GAIN = 3.0, 1.15, 1.1
 
@@ -62,7 +62,7 @@ class SemanticCompressionPipeline(PayloadEncoder):
 
     Args:
         vae: first stage, a diffusers autoencoder.
-        unet: denoiser on latents, one-hot label planes and, if it was trained so, colour planes.
+        unet: denoiser on latents, one-hot label planes and, if it was trained so, color planes.
         scheduler: holds the noise schedule that the denoiser was trained with.
         segmenter: semantic segmentation model; None for a pipeline that only draws.
         taxonomy: name of the denoiser's label set, to which the segmenter's labels are mapped.
@@ -113,7 +113,7 @@ class SemanticCompressionPipeline(PayloadEncoder):
         if planes not in (num_classes, num_classes + NUM_COLOR_PLANES):
             raise ValueError(
                 f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
-                f"or {num_classes + NUM_COLOR_PLANES} with colours; load the unet that was trained with this taxonomy"
+                f"or {num_classes + NUM_COLOR_PLANES} with colors; load the unet that was trained with this taxonomy"
             )
 
     @property
@@ -167,7 +167,7 @@ class SemanticCompressionPipeline(PayloadEncoder):
             payload: one or a list, of any sizes.
             num_inference_steps: steps of the whole schedule, of which the last `strength` part is run. From noise, a
                 picture of the trained size takes half of them for each of two passes, a larger one all for each pass.
-            strength: how far up the noise schedule the colour map is lifted, in (0, 1].
+            strength: how far up the noise schedule the color map is lifted, in (0, 1].
             guidance_scale: classifier-free guidance on the labels; 1 is none.
             generator: of the noise, one or a list; CPU generators give the same picture on every device.
             output_type: `pil`, `np` (H, W, 3) in [0, 1], `pt` (3, H, W) in [0, 1], or `latent`.
@@ -319,7 +319,7 @@ class SemanticCompressionPipeline(PayloadEncoder):
         return latents, pixels
 
     def _finish(self, drawn: torch.Tensor, payload: SemanticPayload, output_type: str) -> Any:
-        """Bring one drawn picture to the payload's colours and size and to the wanted type."""
+        """Bring one drawn picture to the payload's colors and size and to the wanted type."""
         if output_type == "latent":
             return drawn
         pixels = match_color(drawn, payload.color_map)

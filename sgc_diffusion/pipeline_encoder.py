@@ -61,7 +61,7 @@ class PayloadEncoder(PipelineSetup):
 
         Args:
             image: PIL picture of any mode, array as `to_rgb` takes it, or a list of these.
-            color_quality: precision of the colour map, see `color_transform`.
+            color_quality: precision of the color map, see `color_transform`.
             preset: how the picture is to be drawn, a name in `presets.PRESETS`; the pipeline's own if None.
 
         Returns:
@@ -125,7 +125,7 @@ class PayloadEncoder(PipelineSetup):
         Args:
             image: as for `analyze`.
             preset: likewise.
-            max_bytes: what each file may take; grids, classes and colour precision are chosen by
+            max_bytes: what each file may take; grids, classes and color precision are chosen by
                 `analysis.rate_control`.
             target_bpp: the same in bits per pixel of the picture; give one of the two.
             class_weights: class name → how much a wrong label counts where the picture shows that class, for the

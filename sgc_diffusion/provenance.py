@@ -22,7 +22,7 @@ def describe_source(num_bytes: int | None, pipeline_name: str) -> str:
     """Return the sentence that a generated picture carries."""
     amount = f"{num_bytes} bytes" if num_bytes is not None else "a semantic payload"
     return (
-        f"Synthesised by sgc_diffusion ({pipeline_name}) from {amount}. The details are invented; this is not evidence."
+        f"Synthesized by sgc_diffusion ({pipeline_name}) from {amount}. The details are invented; this is not evidence."
     )
 
 

@@ -39,7 +39,7 @@ class Taxonomy:
     Attributes:
         name: such as `landscape-24`.
         names: class names in id order.
-        palette: (K, 3) uint8 sRGB, the colour that draws each class.
+        palette: (K, 3) uint8 sRGB, the color that draws each class.
         maps: target taxonomy name → target class name → names of the classes that merge into it.
     """
 

@@ -1,4 +1,4 @@
-"""The colour transform: exact inverse, orthonormal basis, named rejects."""
+"""The color transform: exact inverse, orthonormal basis, named rejects."""
 
 import math
 

@@ -27,7 +27,7 @@ def report(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_what_is_missing_comes_with_size_licence_source_and_command(report, tmp_path, capsys):
+def test_what_is_missing_comes_with_size_license_source_and_command(report, tmp_path, capsys):
     found = report()["pipelines"]
     assert set(found) == {one.name for one in KNOWN_PIPELINES}
     assert found["landscape-256"]["present"] and not found["landscape-256"]["commands"]

@@ -87,7 +87,7 @@ def test_tables_cannot_be_changed_by_accident():
 
 
 def test_the_palette_of_ade20k_is_the_one_that_controlnets_know():
-    """Colours of wall, building, sky, floor and tree, and of the last, in the benchmark's published colour code."""
+    """Colors of wall, building, sky, floor and tree, and of the last, in the benchmark's published color code."""
     palette = load_taxonomy("ade20k-150").palette
     assert palette[:5].tolist() == [[120, 120, 120], [180, 120, 120], [6, 230, 230], [80, 50, 50], [4, 200, 3]]
     assert palette[149].tolist() == [92, 0, 255]

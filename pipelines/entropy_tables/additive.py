@@ -39,7 +39,7 @@ def fit(
     learning_rate: float = 0.12,
     penalty: float = 0.3,
 ) -> list[np.ndarray]:
-    """Minimise the code length plus a penalty on the squared entries, full batch, by Adam.
+    """Minimize the code length plus a penalty on the squared entries, full batch, by Adam.
 
     Args:
         keys: of `count`.

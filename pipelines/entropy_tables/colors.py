@@ -15,7 +15,7 @@ _SIGNS = (context.SIGN_PLACE_SIZE, context.SIGN_OTHER_SIZE, context.SIGN_NEAR_SI
 
 
 def scale_table(color_maps: np.ndarray) -> np.ndarray:
-    """Return (16, 16, 3) int8: 8 · log2 of the mean size of each coefficient, in grey levels.
+    """Return (16, 16, 3) int8: 8 · log2 of the mean size of each coefficient, in gray levels.
 
     Args:
         color_maps: (B, 16, 16, 3) uint8.

@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 
 from sgc_diffusion.training.data import read_shard
 
-VOID = 255  # unlabelled in the COCO-Stuff maps
+VOID = 255  # unlabeled in the COCO-Stuff maps
 CROP = 128  # pixels of the photographs' label maps that are kept, so that grids of 128, 64, 32 need no resampling
 
 
@@ -22,7 +22,7 @@ class Grids:
 
     Attributes:
         crops: (128, 128) uint8 label maps of photographs, 0 other, k = ADE20K class k.
-        squares: (32, 32) uint8 label maps of the photographs' whole centre squares.
+        squares: (32, 32) uint8 label maps of the photographs' whole center squares.
         landscapes: (192, 192) uint8 label maps of another, unnamed label set.
         coco: grid side → (n, n) uint8 coco-stuff-182 maps.
         colors: grid side → (n, n, 3) uint8 color maps.
@@ -45,16 +45,16 @@ def read_grids(photos: Path, labels: Path) -> Grids:
     grids = Grids()
     for shard in sorted(photos.glob("train-*.tar")):
         for index, (_, photo, label_map) in enumerate(read_shard(shard)):
-            grids.crops.append(_centre(label_map, CROP))
-            grids.squares.append(majority(_centre(label_map, min(label_map.shape)), 32))
-            square = Image.fromarray(_centre(photo, min(photo.shape[:2])))
+            grids.crops.append(_center(label_map, CROP))
+            grids.squares.append(majority(_center(label_map, min(label_map.shape)), 32))
+            square = Image.fromarray(_center(photo, min(photo.shape[:2])))
             for side, every in ((16, 1), (32, 8), (64, 40)):
                 if index % every == 0:
                     grids.colors[side].append(np.asarray(square.resize((side, side), Image.Resampling.BOX)))
     for label_map in _read_maps(labels / "landscape29"):
-        grids.landscapes.append(_centre(label_map, min(label_map.shape)))
+        grids.landscapes.append(_center(label_map, min(label_map.shape)))
     for label_map in _read_maps(labels / "cocostuff182"):
-        square = Image.fromarray(_centre(label_map, min(label_map.shape)))
+        square = Image.fromarray(_center(label_map, min(label_map.shape)))
         enlarged = np.asarray(square.resize((512, 512), Image.Resampling.NEAREST))
         for side, maps in grids.coco.items():
             maps.append(majority(enlarged, side))
@@ -86,7 +86,7 @@ def majority(labels: np.ndarray, side: int) -> np.ndarray:
     return chosen[tuple(nearest)]
 
 
-def _centre(array: np.ndarray, side: int) -> np.ndarray:
+def _center(array: np.ndarray, side: int) -> np.ndarray:
     top, left = (array.shape[0] - side) // 2, (array.shape[1] - side) // 2
     return array[top : top + side, left : left + side]
 

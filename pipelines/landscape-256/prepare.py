@@ -3,7 +3,7 @@
     python pipelines/landscape-256/prepare.py --data DIR_OF_SHARDS --runs runs/landscape-256
 
 The shards hold `KEY.webp` photographs and `KEY.png` ADE20K label maps (0 = other, k = class k of the 150); the maps are
-merged into `landscape-24`. Pictures in grey or with frames are left out.
+merged into `landscape-24`. Pictures in gray or with frames are left out.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Train the first stage's decoder of `landscape-256` on, with the encoder and so all latents as they are.
 
     photographs' latents ──▶ decoder ──▶ pixels, features and no grid: as in the photographs
-    drawn latents ─────────▶ decoder ──▶ colours as before, details such that the critic takes them for photographs'
+    drawn latents ─────────▶ decoder ──▶ colors as before, details such that the critic takes them for photographs'
 
 A decoder that has seen encoded latents only makes the denoiser's errors visible; here it learns from the latents that
 `train_few_step.py` had the denoiser draw.

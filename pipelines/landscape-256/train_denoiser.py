@@ -1,4 +1,4 @@
-"""Train the denoiser of `landscape-256`: latents of the first stage, conditioned on labels and colours.
+"""Train the denoiser of `landscape-256`: latents of the first stage, conditioned on labels and colors.
 
     python pipelines/landscape-256/train_denoiser.py [--max-minutes 60]
 
@@ -64,7 +64,7 @@ def load_first_stage(runs: Path, device: torch.device) -> AutoencoderDC:
 
 
 class LatentCache:
-    """Latents, labels and colours of every photograph and its mirror image, on the grid of the latents.
+    """Latents, labels and colors of every photograph and its mirror image, on the grid of the latents.
 
     Photograph i is entry 2i, its mirror image 2i + 1: a mirrored picture's latents are not the mirrored latents.
 
@@ -112,7 +112,7 @@ class LatentCache:
         temporary.rename(path)
 
     def crop(self, index: int, side: int, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return latents (s, s, C) float16, ids (s, s) uint8, colours (s, s, 3) uint8; the centre without `rng`."""
+        """Return latents (s, s, C) float16, ids (s, s) uint8, colors (s, s, 3) uint8; the center without `rng`."""
         slack = self.grids[index] - side
         top, left = (s // 2 for s in slack) if rng is None else (rng.integers(0, s + 1) for s in slack)
         return self.window(index, top, left, side)
@@ -149,7 +149,7 @@ def majority(label_map: np.ndarray, height: int, width: int) -> np.ndarray:
 def condition_planes(
     ids: np.ndarray, colors: np.ndarray, factor: int, num_classes: int, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Return (K + 4, s, s) float32: labels in cells of `factor` latents, colours in cells of twice that."""
+    """Return (K + 4, s, s) float32: labels in cells of `factor` latents, colors in cells of twice that."""
     side = len(ids)
     cells = torch.from_numpy(ids[factor // 2 :: factor, factor // 2 :: factor].astype(np.int64))
     one_hot = functional.one_hot(cells, num_classes).permute(2, 0, 1)[None].float()
@@ -157,7 +157,7 @@ def condition_planes(
     small = functional.avg_pool2d(
         torch.from_numpy(colors.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1, 2 * factor
     )
-    small = small + torch.from_numpy(rng.normal(0, 0.05, small.shape)).float()  # the colour coder's own error
+    small = small + torch.from_numpy(rng.normal(0, 0.05, small.shape)).float()  # the color coder's own error
     smooth = functional.interpolate(small, (side, side), mode="bicubic").clamp(-1, 1)
     return torch.cat([labels, smooth, torch.ones_like(smooth[:, :1])], dim=1)[0]
 
@@ -209,7 +209,7 @@ def validate(
 ) -> float:
     """Return the error on held-out photographs, the same noise each time.
 
-    Writes a sheet: photographs through the first stage, their colour maps, and pictures drawn from labels and colours.
+    Writes a sheet: photographs through the first stage, their color maps, and pictures drawn from labels and colors.
     """
     model.eval()
     rng = np.random.default_rng(0)

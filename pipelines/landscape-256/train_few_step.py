@@ -79,7 +79,7 @@ def downward_features(unet: UNet2DModel, sample: torch.Tensor, timesteps: torch.
 def draw(
     predict: Predictor, sampler_name: str, num_steps: int, start: torch.Tensor, noise: torch.Tensor
 ) -> torch.Tensor:
-    """Return latents drawn as the pipeline's first pass does, from a colour map's latents and noise."""
+    """Return latents drawn as the pipeline's first pass does, from a color map's latents and noise."""
     sampler = build_sampler(sampler_name, build_scheduler())
     timesteps = select_timesteps(sampler, num_steps, 1.0, noise.device)
     return denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z, noise_gain=NOISE_GAIN)
@@ -103,7 +103,7 @@ class Batch:
 
     @torch.no_grad()
     def start(self, vae: AutoencoderDC) -> torch.Tensor:
-        """Return the colour maps' latents, (B, C, s, s), where drawing starts."""
+        """Return the color maps' latents, (B, C, s, s), where drawing starts."""
         colors = self.condition[:, -NUM_COLOR_PLANES:][:, :3]
         pixels = functional.interpolate(colors, scale_factor=8, mode="bicubic").clamp(-1, 1)
         return vae.encode(pixels.to(memory_format=torch.channels_last)).latent * vae.config.scaling_factor
@@ -129,7 +129,7 @@ class Pairs:
         path: of the file.
         unet: the denoiser.
         vae: the first stage.
-        cache: of the photographs whose labels and colours are drawn.
+        cache: of the photographs whose labels and colors are drawn.
         recipe: of the distillation.
     """
 

@@ -57,7 +57,7 @@ def random_crops(cache: PhotoCache, indices: np.ndarray, size: int, rng: np.rand
 
 
 def center_crops(cache: PhotoCache, indices: range, size: int = 256) -> torch.Tensor:
-    """Return centre crops (B, 3, size, size) in [−1, 1]."""
+    """Return center crops (B, 3, size, size) in [−1, 1]."""
     crops = []
     for index in indices:
         photo = cache.photo(index)
@@ -67,7 +67,7 @@ def center_crops(cache: PhotoCache, indices: range, size: int = 256) -> torch.Te
 
 
 def blur_some(images: torch.Tensor, probability: float, rng: np.random.Generator) -> torch.Tensor:
-    """Replace some pictures by what a colour map of 4 to 16 cells a side keeps of them."""
+    """Replace some pictures by what a color map of 4 to 16 cells a side keeps of them."""
     images = images.clone()
     for index in np.flatnonzero(rng.random(len(images)) < probability):
         cells = int(rng.choice([4, 8, 16]))

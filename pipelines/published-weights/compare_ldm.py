@@ -4,7 +4,7 @@ authors' LatentDiffusion ──random weights──▶ model.ckpt ──`sgc con
          └───────────────────────────── the same inputs, max |Δ| of the outputs ──────────────────────────────┘
 
     git clone https://github.com/CompVis/latent-diffusion        # compared at commit a506df5
-    git clone https://github.com/CompVis/taming-transformers     # the quantiser
+    git clone https://github.com/CompVis/taming-transformers     # the quantizer
     pip install omegaconf einops torchvision
     python pipelines/published-weights/compare_ldm.py semantic_synthesis512 --originals .
 
@@ -66,7 +66,7 @@ def build_original(folder: Path, name: str) -> Any:
 
 @torch.no_grad()
 def randomize(model: nn.Module, numbers: torch.Generator) -> None:
-    """Draw every weight, the zero-initialised ones too, which would hide errors; averaged weights are others."""
+    """Draw every weight, the zero-initialized ones too, which would hide errors; averaged weights are others."""
     averaged = [(name, value) for name, value in model.named_buffers() if name.startswith("model_ema.") and value.ndim]
     for name, value in [*model.named_parameters(), *averaged]:
         noise = torch.randn(value.shape, generator=numbers)
@@ -91,7 +91,7 @@ def compare(original: Any, pipe: Any, latent_side: int, num_steps: int, numbers:
     for plain in (False, True):  # where two codes are equally near up to rounding, each side may take another one
         theirs = original.first_stage_model.decode(latents, force_not_quantize=plain)
         ours = pipe.vae.decode(latents, force_not_quantize=plain).sample
-        yield difference("decoder without quantisation" if plain else "decoder", theirs, ours)
+        yield difference("decoder without quantization" if plain else "decoder", theirs, ours)
 
     label_map = np.random.default_rng(0).integers(0, NUM_CLASSES, (19, 23)).astype(np.uint8)
     full = label_planes(label_map, NUM_CLASSES, 4 * latent_side, 4 * latent_side)[None]

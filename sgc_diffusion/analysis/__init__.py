@@ -1,5 +1,5 @@
 """image → payload: what the encoder keeps.
 
 image ──image_input──▶ RGB ──┬──segmentation──▶ label map
-                             └──color_map─────▶ colour map
+                             └──color_map─────▶ color map
 """

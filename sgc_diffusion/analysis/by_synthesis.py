@@ -4,7 +4,7 @@
     original ──────────────────────────gradients, by region────────────────▶ 8×8 ─┴─▶ distances ──▶ seed of the least
 
 It costs the encoder k drawings and the file three bytes at most. Nearest is the picture with as much texture in each
-region. Differences of pixels or latents would not do: they favour the smoothest candidate, and go against distances in
+region. Differences of pixels or latents would not do: they favor the smoothest candidate, and go against distances in
 deep features where this one goes with them. `eval/drawing_choices.py` measures what it brings.
 """
 
@@ -31,7 +31,7 @@ def nearest_picture(original: Image.Image, drawn: Sequence[Image.Image], size: t
 
 
 def texture_map(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    """Return the mean gradient of the luma in each of 8×8 regions, (8, 8) grey levels a pixel, plus 1.
+    """Return the mean gradient of the luma in each of 8×8 regions, (8, 8) gray levels a pixel, plus 1.
 
     Args:
         image: of any size.

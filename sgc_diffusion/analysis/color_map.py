@@ -1,4 +1,4 @@
-"""Image → colour map: what the picture looks like from afar (S1's σ_c).
+"""Image → color map: what the picture looks like from afar (S1's σ_c).
 
 RGB (H, W) ──blur and downsample──▶ (h, w), about 256 cells in the picture's aspect
 """
@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 NUM_COLOR_CELLS = 256  # 16×16 for a square picture
-MAX_COLOR_SIDE = 64  # cells; what the colour coder takes
+MAX_COLOR_SIDE = 64  # cells; what the color coder takes
 
 
 def grid_size(width: int, height: int, num_cells: int, max_side: int) -> tuple[int, int]:

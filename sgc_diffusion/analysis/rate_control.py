@@ -6,9 +6,9 @@
 The distortion is the sum of two parts, both over the fine maps that the picture gave:
 
     labels  the share of fine cells whose label differs from the coarse map's, each counted by the weight of its class
-    colors  the root mean square error of the enlarged color map, divided by 128 grey levels
+    colors  the root mean square error of the enlarged color map, divided by 128 gray levels
 
-so that one label in a hundred weighs as much as 1.28 grey levels. Label and color bytes add up, so each side is
+so that one label in a hundred weighs as much as 1.28 gray levels. Label and color bytes add up, so each side is
 reduced to the options that no other beats in both bytes and distortion, and the best pair that fits is searched.
 """
 
@@ -27,7 +27,7 @@ from sgc_diffusion.analysis.color_map import grid_size
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
-COLOR_RANGE = 128.0  # grey levels of error that weigh as much as all labels wrong
+COLOR_RANGE = 128.0  # gray levels of error that weigh as much as all labels wrong
 LABEL_CELLS = (4, 16, 36, 64, 144, 256, 400, 576, 784, 1024, 1600, 2304, 4096)
 COLOR_CELLS = (1, 4, 9, 16, 36, 64, 100, 144, 256, 400, 576, 1024, 2304)
 QUALITIES = tuple(range(12, 60, 4))  # of `color_transform`
@@ -46,7 +46,7 @@ class RateChoice:
         size_bytes: of its file.
         distortion: sum of the two parts.
         label_distortion: weighted share of labels that differ, 0 … 1.
-        color_distortion: root mean square error / 128 grey levels.
+        color_distortion: root mean square error / 128 gray levels.
     """
 
     payload: SemanticPayload

@@ -164,7 +164,7 @@ def match_labels(names: tuple[str, ...]) -> tuple[str, np.ndarray]:
             for position, index in enumerate(found)
         )
         if len(names) == len(known) and in_place >= MIN_NAMES_IN_PLACE * len(known):
-            return candidate, np.arange(len(known), dtype=np.uint8)  # spelt otherwise, but the same set in its order
+            return candidate, np.arange(len(known), dtype=np.uint8)  # spelled otherwise, but the same set in its order
         if None not in found:
             return candidate, np.array(found, dtype=np.uint8)
         unknown = [name for name, index in zip(names, found, strict=True) if index is None]

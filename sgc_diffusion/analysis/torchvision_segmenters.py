@@ -1,6 +1,6 @@
 """torchvision's DeepLabV3 (Chen et al., https://arxiv.org/abs/1706.05587), the paper's segmenter, made to look alike.
 
-RGB [−1, 1] ──ImageNet normalisation──▶ network ──▶ `.logits`, as transformers' models have them; `.config.id2label`
+RGB [−1, 1] ──ImageNet normalization──▶ network ──▶ `.logits`, as transformers' models have them; `.config.id2label`
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TorchvisionSegmenter(nn.Module):
     """A torchvision segmentation network behind the interface of transformers' models.
 
     Args:
-        network: takes ImageNet-normalised RGB (B, 3, H, W), returns {"out": logits (B, K, H, W)}.
+        network: takes ImageNet-normalized RGB (B, 3, H, W), returns {"out": logits (B, K, H, W)}.
         taxonomy: name of the label set of its K classes.
     """
 

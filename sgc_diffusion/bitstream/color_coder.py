@@ -1,4 +1,4 @@
-"""Quantised coefficients of the color map ↔ bytes.
+"""Quantized coefficients of the color map ↔ bytes.
 
     the last diagonal of each channel ─▶ coefficient by coefficient: zero? sign, one? two? the rest by Elias gamma
 
@@ -28,7 +28,7 @@ def encode_color(levels: np.ndarray, quality: int) -> bytes:
 
     Args:
         levels: (h, w, 3) int16 from −32767 to 32767.
-        quality: index of the quantiser.
+        quality: index of the quantizer.
 
     Returns:
         The stream; it holds neither the size of the map nor the quality.
@@ -141,7 +141,7 @@ def decode_color(data: bytes, height: int, width: int, quality: int) -> np.ndarr
         data: the stream of `encode_color`.
         height: rows of the map.
         width: columns.
-        quality: index of the quantiser.
+        quality: index of the quantizer.
 
     Returns:
         levels (height, width, 3) int16.

@@ -1,6 +1,6 @@
 """Read the tensors of a checkpoint without running anything that is in it.
 
-A checkpoint of pytorch-lightning holds, beside the tensors, pickled objects of its training run: callbacks, optimiser
+A checkpoint of pytorch-lightning holds, beside the tensors, pickled objects of its training run: callbacks, optimizer
 states, configurations. torch's `weights_only` reader refuses such files. Here every class that it does not know stands
 for an inert placeholder, so that the file can be read to its end while no code but torch's own reader runs.
 """

@@ -30,7 +30,7 @@ from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
 
 logger = logging.getLogger(__name__)
 
-PLANE_TAXONOMIES = {182: "coco-stuff-182", 150: "ade20k-150"}  # what the authors' data sets were labelled with
+PLANE_TAXONOMIES = {182: "coco-stuff-182", 150: "ade20k-150"}  # what the authors' data sets were labeled with
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 

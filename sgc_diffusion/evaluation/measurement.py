@@ -79,7 +79,7 @@ def evaluate(
         work: folder for files and decoded pictures, from which a later run resumes.
         budget: bytes that codecs with `@budget` and bare anchors get: a number, `"same"` as SGC's file, or None.
         num_seeds: of generative decoders.
-        size: centre square at this size; None takes the pictures as they are.
+        size: center square at this size; None takes the pictures as they are.
         limit: take the first so many pictures.
         num_workers: pictures that anchors code at once.
         scorer: measures; None leaves `metrics` empty.

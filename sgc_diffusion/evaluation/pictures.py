@@ -1,6 +1,6 @@
 """Which pictures are measured, and as which pixels.
 
-folder or pattern ──find──▶ files ──prepare──▶ 8-bit sRGB, upright, whole or centre square ──▶ WORK/original/NAME.png
+folder or pattern ──find──▶ files ──prepare──▶ 8-bit sRGB, upright, whole or center square ──▶ WORK/original/NAME.png
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def prepare_picture(source: Path, target: Path, size: int | None = None) -> Pict
     Args:
         source: picture file.
         target: PNG to write.
-        size: side of the centre square that is taken and resized (Lanczos); None takes the whole picture as it is.
+        size: side of the center square that is taken and resized (Lanczos); None takes the whole picture as it is.
 
     Raises:
         ValueError: the file is no picture or is damaged.

@@ -1,8 +1,8 @@
-"""Keep a drawn picture true to the colour map that was sent.
+"""Keep a drawn picture true to the color map that was sent.
 
     image ──reduce to the map's grid──▶ difference to the map ──bicubic──▶ added to the image
 
-The colours of a region are information in the file, not the decoder's to choose; only what the map cannot hold is.
+The colors of a region are information in the file, not the decoder's to choose; only what the map cannot hold is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NUM_ROUNDS = 2  # clipping and the bicubic kernel leave a rest; a second round t
 
 
 def match_color(image: torch.Tensor, color_map: np.ndarray) -> torch.Tensor:
-    """Shift an image's low frequencies to those of the colour map.
+    """Shift an image's low frequencies to those of the color map.
 
     Args:
         image: (3, H, W) in [−1, 1].

@@ -2,9 +2,9 @@
 
     label_map ──one-hot, resized─▶ (K, h, w) ─┐
     color_map ──bicubic──────────▶ (3, h, w) ──┼──▶ condition, concatenated to the noisy latents
-    1 where the colour is given ─▶ (1, h, w) ──┘
+    1 where the color is given ─▶ (1, h, w) ──┘
 
-All zeros in the one-hot planes means "labels unknown" and all zeros in the last four "colours unknown": what
+All zeros in the one-hot planes means "labels unknown" and all zeros in the last four "colors unknown": what
 classifier-free guidance and training's condition drop-out use.
 """
 
@@ -28,7 +28,7 @@ def label_planes(
         height: of the planes, in latents.
         width: likewise.
         samples_per_side: points of a latent, along each side, that are averaged. 1 gives each latent the label of the
-            cell that its centre lies in. The pixels per latent give what LDM's SpatialRescaler computes: its bilinear
+            cell that its center lies in. The pixels per latent give what LDM's SpatialRescaler computes: its bilinear
             halvings of the one-hot map at full size are means of 2×2 (https://arxiv.org/abs/2112.10752).
 
     Returns:
@@ -50,7 +50,7 @@ def _resampling_matrix(num_cells: int, num_latents: int, samples_per_side: int) 
 
 
 def upsample_color(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Return the colour map as a smooth picture.
+    """Return the color map as a smooth picture.
 
     Args:
         color_map: (h, w, 3) uint8 sRGB.
@@ -66,6 +66,6 @@ def upsample_color(color_map: np.ndarray, height: int, width: int) -> torch.Tens
 
 
 def color_planes(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Return the colour condition (4, height, width): `upsample_color` and a plane of ones."""
+    """Return the color condition (4, height, width): `upsample_color` and a plane of ones."""
     colors = upsample_color(color_map, height, width)
     return torch.cat([colors, torch.ones_like(colors[:1])])

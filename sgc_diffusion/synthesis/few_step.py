@@ -2,7 +2,7 @@
 
 noisy latents + conditions ──the denoiser's own way down──▶ features ──FewStepHead's way up──▶ v
 
-The way down, which reads labels and colours, is the denoiser's; the way up was trained to reach clean latents in one
+The way down, which reads labels and colors, is the denoiser's; the way up was trained to reach clean latents in one
 leap from each of `FEW_STEPS` noise levels. Of two leaps from noise, the second draws the first one's picture over
 (`resolution.plan_passes`); with `strength` below 1, leaps and fresh noise alternate as in latent consistency models
 (Luo et al., https://arxiv.org/abs/2310.04378).
@@ -60,7 +60,7 @@ def few_step_predictor(unet: nn.Module, head: FewStepHead, condition: torch.Tens
     Args:
         unet: its denoiser.
         head: as above.
-        condition: (B, P, h, w): label planes, then colour planes.
+        condition: (B, P, h, w): label planes, then color planes.
     """
 
     def predict(latents: torch.Tensor, timestep: torch.Tensor, window: Window) -> torch.Tensor:

@@ -1,9 +1,9 @@
 """Conditions and noise → latents: the denoising loop (S1's decoder).
 
-    colour map ──first stage──▶ z ──noise to strength·T──▶ z_t ──denoise, guided by the labels──▶ z_0
+    color map ──first stage──▶ z ──noise to strength·T──▶ z_t ──denoise, guided by the labels──▶ z_0
 
-SDEdit (Meng et al., https://arxiv.org/abs/2108.01073) starts from the noised colour map instead of pure noise, so the
-colours need no conditioning network; classifier-free guidance (Ho & Salimans, https://arxiv.org/abs/2207.12598)
+SDEdit (Meng et al., https://arxiv.org/abs/2108.01073) starts from the noised color map instead of pure noise, so the
+colors need no conditioning network; classifier-free guidance (Ho & Salimans, https://arxiv.org/abs/2207.12598)
 sharpens the labels.
 """
 
@@ -69,7 +69,7 @@ def label_predictor(
 
     Args:
         unet: diffusers `UNet2DModel` on (B, C + P, h, w).
-        condition: (B, P, h, w): label planes, then colour planes if the denoiser takes them.
+        condition: (B, P, h, w): label planes, then color planes if the denoiser takes them.
         num_label_planes: how many of the P are label planes; guidance compares with these at zero.
         guidance_scale: 1 is no guidance and costs half.
     """
@@ -111,7 +111,7 @@ def denoise(
     Args:
         predict: see `label_predictor`.
         scheduler: prepared by `select_timesteps`.
-        start: (B, C, h, w) latents of the colour map, unit scale.
+        start: (B, C, h, w) latents of the color map, unit scale.
         noise: likewise, standard normal.
         timesteps: from `select_timesteps`.
         on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
@@ -145,7 +145,7 @@ def denoise(
 def _detail_gain(scheduler: Sampler, start: torch.Tensor, timestep: torch.Tensor, detail_fill: float) -> torch.Tensor:
     """Return the factor (B, 1, 1, 1) of the noise.
 
-    A denoiser was trained on noised latents of unit variance. A colour map or an enlarged picture has less, and what it
+    A denoiser was trained on noised latents of unit variance. A color map or an enlarged picture has less, and what it
     lacks, the denoiser takes for smoothness that it has to keep: plain SDEdit from there comes out soft.
     """
     alpha = scheduler.alphas_cumprod[int(timestep)].to(start.device)

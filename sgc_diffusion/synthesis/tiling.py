@@ -2,7 +2,7 @@
 
 ┌─────┬─┬─────┐      each tile is worked on alone; where tiles overlap their results are averaged with
 │  1  │ │  2  │      weights that fall linearly to each tile's edge. Noise predictions are blended at every step
-└─────┴─┴─────┘      (Bar-Tal et al., https://arxiv.org/abs/2302.08113), so neighbours agree before they diverge.
+└─────┴─┴─────┘      (Bar-Tal et al., https://arxiv.org/abs/2302.08113), so neighbors agree before they diverge.
 """
 
 from __future__ import annotations

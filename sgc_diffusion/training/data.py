@@ -49,13 +49,13 @@ def read_shard(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def is_suitable(photo: np.ndarray) -> bool:
-    """Say whether a photograph helps training: coloured, and without a flat frame around it.
+    """Say whether a photograph helps training: colored, and without a flat frame around it.
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
     """
     values = photo[::4, ::4].astype(np.int16)
-    if np.ptp(values, axis=-1).mean() < 6:  # a grey or nearly grey picture
+    if np.ptp(values, axis=-1).mean() < 6:  # a gray or nearly gray picture
         return False
     edges = (photo[:6], photo[-6:], photo[:, :6], photo[:, -6:])
     flat = [edge.reshape(-1, 3).std(axis=0).max() < 4 for edge in edges]

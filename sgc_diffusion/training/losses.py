@@ -19,7 +19,7 @@ COMPARED = ("12", "22", "34", "44", "51")  # where features are compared: after 
 
 
 class PerceptualLoss(nn.Module):
-    """L1 distance between unit-normalised VGG19 features (Johnson et al., https://arxiv.org/abs/1603.08155).
+    """L1 distance between unit-normalized VGG19 features (Johnson et al., https://arxiv.org/abs/1603.08155).
 
     Args:
         path: safetensors of a (thin) VGG19 with `conv0.*` on RGB in [0, 1] and `convLN.*`, 3×3, reflection padded.
@@ -60,7 +60,7 @@ class PerceptualLoss(nn.Module):
 
 
 class PatchDiscriminator(nn.Sequential):
-    """Discriminator of 34-pixel patches (Isola et al., https://arxiv.org/abs/1611.07004), spectrally normalised.
+    """Discriminator of 34-pixel patches (Isola et al., https://arxiv.org/abs/1611.07004), spectrally normalized.
 
     Args:
         channels: width of the first layer.

@@ -42,7 +42,7 @@ def test_sixteen_bits_keep_their_brightness(tmp_path):
 def test_icc_profile_is_converted_to_srgb(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     image = Image.new("RGB", (2, 2), (200, 100, 50))
-    image.info["icc_profile"] = profile  # a profile of another colour space cannot be used and is left aside
+    image.info["icc_profile"] = profile  # a profile of another color space cannot be used and is left aside
     assert to_rgb(image).getpixel((0, 0)) == (200, 100, 50)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(tmp_path / "srgb.png", icc_profile=srgb)
@@ -83,7 +83,7 @@ def test_bad_files_are_named(tmp_path, content, part):
         open_image(path)
 
 
-def test_truncated_jpeg_is_refused_rather_than_filled_with_grey(tmp_path, landscape):
+def test_truncated_jpeg_is_refused_rather_than_filled_with_gray(tmp_path, landscape):
     data = io.BytesIO()
     landscape(64, 64).save(data, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(data.getvalue()[: len(data.getvalue()) // 2])

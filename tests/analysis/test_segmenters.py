@@ -67,8 +67,8 @@ def test_a_picture_one_pixel_wide_does_not_fill_the_memory(size, landscape):
 @pytest.mark.parametrize("taxonomy", [name for name in NUMBERS if not name.startswith("landscape")])
 def test_names_of_every_label_set_are_found(taxonomy):
     names = load_taxonomy(taxonomy).names
-    spelt = tuple(f"{name.replace(' ', '_').capitalize()}, something else" for name in names)
-    for written in (names, spelt):
+    spelled = tuple(f"{name.replace(' ', '_').capitalize()}, something else" for name in names)
+    for written in (names, spelled):
         found, ids = match_labels(written)
         assert found == taxonomy and np.array_equal(ids, np.arange(len(names)))
 

@@ -44,7 +44,7 @@ class ChannelNetwork(nn.Module):
         return {"out": torch.cat([pixels * self.scale, pixels.new_full((1, 18, *pixels.shape[2:]), -9)], dim=1)}
 
 
-def test_a_network_sees_imagenet_normalisation():
+def test_a_network_sees_imagenet_normalization():
     segmenter = TorchvisionSegmenter(ChannelNetwork(), "voc-21")
     white = segmenter(torch.ones(1, 3, 4, 4)).logits[0, :3, 0, 0]
     assert torch.allclose(white, torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]))

@@ -1,7 +1,7 @@
 """The converted modules compute what the authors' code computes.
 
 `ldm_outputs.npz` holds outputs of the authors' own LatentDiffusion (CompVis/latent-diffusion, commit a506df5; its
-quantiser from CompVis/taming-transformers) for the narrow configuration and the weights of conftest.py.
+quantizer from CompVis/taming-transformers) for the narrow configuration and the weights of conftest.py.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def difference(found, expected):
 
 
 @torch.no_grad()
-def test_first_stage_is_the_original_with_and_without_quantisation(converted, originals):
+def test_first_stage_is_the_original_with_and_without_quantization(converted, originals):
     assert difference(converted.vae.encode(originals["image"]).latents, originals["encoded"]) < TOLERANCE
     quantized = converted.vae.decode(originals["latents"]).sample
     plain = converted.vae.decode(originals["latents"], force_not_quantize=True).sample

@@ -1,4 +1,4 @@
-"""The anchors: real encoders, read back by other decoders; bytes, budgets, floors, sizes, colours."""
+"""The anchors: real encoders, read back by other decoders; bytes, budgets, floors, sizes, colors."""
 
 import subprocess
 import sys
@@ -96,7 +96,7 @@ def test_a_damaged_stream_is_refused(photo):
             decode_frame(damaged, "vvc")
 
 
-# ---- colour ----------------------------------------------------------------------------------------------------------
+# ---- color ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_damaged_stream_is_refused(photo):
         ((0, 0, 255), (127, 960, 471)),
     ],
 )
-def test_colours_have_the_code_values_of_bt709(rgb, expected):
+def test_colors_have_the_code_values_of_bt709(rgb, expected):
     planes = yuv.rgb_to_planes(Image.new("RGB", (4, 4), rgb)).ravel()
     assert (planes[0], planes[16], planes[20]) == expected
     assert np.abs(np.asarray(yuv.planes_to_rgb(planes.reshape(6, 4), (4, 4))).astype(int) - rgb).max() <= 1
@@ -123,11 +123,11 @@ def test_luma_is_that_of_another_converter(photo):
 
 
 @pytest.mark.parametrize("size", [(96, 64), (33, 21), (1, 1)])
-def test_the_round_trip_of_colours_loses_little(photo, size):
+def test_the_round_trip_of_colors_loses_little(photo, size):
     image = photo.resize(size)
-    grey = image.convert("L").convert("RGB")
+    gray = image.convert("L").convert("RGB")
     assert psnr_db(image, yuv.planes_to_rgb(yuv.rgb_to_planes(image), size)) > 32  # chroma has a quarter of the samples
-    assert psnr_db(grey, yuv.planes_to_rgb(yuv.rgb_to_planes(grey), size)) > 55
+    assert psnr_db(gray, yuv.planes_to_rgb(yuv.rgb_to_planes(gray), size)) > 55
 
 
 # ---- budgets ---------------------------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_every_scale_and_size_can_be_told_in_two_bytes(tmp_path):
         ("vvc:qp=55:preset=fast", "preset is no option"),
         ("vvc@lots", "vvc@300"),
         ("jpeg-down:quality=5:scale=5", "`scale` must be one of"),
-        ("sgc:colour=red", "no option of sgc"),
+        ("sgc:color=red", "no option of sgc"),
         ("sgc:steps=many", "`steps` of sgc must be a number"),
         ("sgc:preset=nice", "`preset` must be one of"),
     ],

@@ -159,7 +159,7 @@ def test_anchors_get_the_bytes_of_sgc_and_seeds_are_rows(pictures, tiny_pipeline
     assert more[sgc["codec"]]["rows"][0] == sgc["rows"][0]
 
 
-def test_pictures_are_taken_as_centre_squares(pictures, tmp_path, landscape):
+def test_pictures_are_taken_as_center_squares(pictures, tmp_path, landscape):
     picture = prepare_picture(pictures / "meadow.webp", tmp_path / "square.png", size=32)
     expected = landscape(64, 48, seed=1).crop((8, 0, 56, 48)).resize((32, 32), Image.Resampling.LANCZOS)
     assert (picture.width, picture.height) == (32, 32)

@@ -27,7 +27,7 @@ def test_photograph_without_labels_is_an_error(tmp_path, landscape, write_shard)
         build_cache([tmp_path / "train-0.tar"], tmp_path / "cache", np.arange(256, dtype=np.uint8))
 
 
-def test_grey_and_framed_pictures_are_left_out(landscape):
+def test_gray_and_framed_pictures_are_left_out(landscape):
     photo = np.asarray(landscape(64, 64))
     framed = photo.copy()
     framed[:8] = framed[-8:] = 0

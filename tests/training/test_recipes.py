@@ -134,7 +134,7 @@ def test_a_grid_is_seen_and_a_texture_is_not():
     flat, stripes = torch.zeros(1, 3, 64, 64), torch.arange(64) % 4 == 0
     grid = flat + 0.1 * stripes
     texture = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert grid_error(flat + 0.3).item() < 1.1e-5  # a wrong colour is no pattern
+    assert grid_error(flat + 0.3).item() < 1.1e-5  # a wrong color is no pattern
     assert grid_error(grid).item() == pytest.approx(0.1 * (0.25 * 0.75) ** 0.5, rel=1e-3)
     assert grid_error(texture).item() < 0.3 * texture.std().item()
 

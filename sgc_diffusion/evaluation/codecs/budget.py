@@ -1,6 +1,6 @@
 """The finest setting whose file fits into a number of bytes.
 
-image ──gallop and bisect over the quality parameter, look at the neighbours──▶ setting ──encode──▶ file ≤ budget
+image ──gallop and bisect over the quality parameter, look at the neighbors──▶ setting ──encode──▶ file ≤ budget
       └─no file is as small──▶ the smallest one, the codec's floor
 """
 
@@ -25,7 +25,7 @@ from sgc_diffusion.evaluation.codecs.reduced import (
     psnr_db,
 )
 
-NEIGHBOURS = 3  # sizes wobble: this many settings beside the one that bisection finds are looked at too
+NEIGHBORS = 3  # sizes wobble: this many settings beside the one that bisection finds are looked at too
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
         return len(files[index]) <= budget_bytes
 
     last = len(qualities) - 1
-    first = next((one for low in (start, 0) for one in range(low, min(low + NEIGHBOURS, last + 1)) if fits(one)), None)
+    first = next((one for low in (start, 0) for one in range(low, min(low + NEIGHBORS, last + 1)) if fits(one)), None)
     if first is None:
         smallest = min(files, key=lambda index: (len(files[index]), -index))
         return Found(smallest, qualities[smallest], files[smallest], is_floor=True)
@@ -77,7 +77,7 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
         middle = (inside + outside) // 2
         inside, outside = (middle, outside) if fits(middle) else (inside, middle)
     best = max(index for index in files if fits(index))
-    while beside := [one for one in range(best + 1, min(best + 1 + NEIGHBOURS, last + 1)) if fits(one)]:
+    while beside := [one for one in range(best + 1, min(best + 1 + NEIGHBORS, last + 1)) if fits(one)]:
         best = max(beside)
     return Found(best, qualities[best], files[best], is_floor=False)
 

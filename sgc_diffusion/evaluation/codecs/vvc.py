@@ -3,7 +3,7 @@
     image ──yuv──▶ 10-bit 4:2:0 ──libvvenc in imageio-ffmpeg's program, or vvencapp──▶ one intra picture, raw stream
 
 The paper (Bordin & Maugey, MMSP 2023, section III-B) says vvenc 1.6 and QP 55, and no more. Here the preset is vvenc's
-default, medium, and its perceptual adaptation (`qpa`) is off, since the paper holds VVC to optimise squared error. What
+default, medium, and its perceptual adaptation (`qpa`) is off, since the paper holds VVC to optimize squared error. What
 the stream does not need is left out: at one frame a second the parameter sets carry no table of picture groups, and the
 access unit delimiter and SEI messages go. The parameter sets that remain take some 70 bytes.
 """

@@ -79,9 +79,9 @@ def load_labels(segmenter: Segmenter) -> Callable[[np.ndarray, np.ndarray], dict
 
 
 def load_clip_similarity(path: Path, device: str = "cpu") -> Callable[[np.ndarray, np.ndarray], float]:
-    """Return the scalar product of the normalised CLIP ViT-L/14 embeddings of two pictures (H, W, 3) uint8.
+    """Return the scalar product of the normalized CLIP ViT-L/14 embeddings of two pictures (H, W, 3) uint8.
 
-    Pictures are prepared as CLIP does it: short side to 224 pixels, and of a picture that is not square, the centre.
+    Pictures are prepared as CLIP does it: short side to 224 pixels, and of a picture that is not square, the center.
 
     Args:
         path: of OpenAI's weights: open_clip's .safetensors, or the .pt file that OpenAI publishes.
