@@ -26,12 +26,12 @@ import pillow_jxl  # noqa: F401 - registers JPEG XL with Pillow
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.rate_control import drop_islands
-from sgc_diffusion.bitstream.color_coder import encode_color, write_color
-from sgc_diffusion.bitstream.label_coder import encode_labels, write_labels
+from sgc_diffusion.bitstream.color import encode_color, write_color
+from sgc_diffusion.bitstream.labels import encode_labels, write_labels
 from sgc_diffusion.evaluation.measurement import commit
-from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload, color_transform
 
 SIDE, COLOR_SIDE, GRIDS = 512, 16, (32, 64, 128)
 SETS = {"sflckr": ("coco-stuff-182", 255, 0), "coco": ("coco-stuff-182", 255, 0), "ade20k": ("ade20k-150", 0, 1)}

@@ -21,10 +21,10 @@ import numpy as np
 from PIL import Image
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
-from sgc_diffusion.analysis.color_map import extract_color_map
+from sgc_diffusion.analysis.color import extract_color_map
 from sgc_diffusion.analysis.image_input import open_image
+from sgc_diffusion.analysis.labels import segment_images
 from sgc_diffusion.analysis.rate_control import COLOR_RANGE, color_distortion, label_distortion
-from sgc_diffusion.analysis.segmentation import segment_images
 from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit

@@ -23,7 +23,6 @@ from torch.nn import functional
 from sgc_diffusion import bitstream
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline_encoder import PayloadEncoder
-from sgc_diffusion.provenance import mark_generated
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
@@ -43,6 +42,7 @@ from sgc_diffusion.synthesis.latent_diffusion import (
     label_predictor,
     select_timesteps,
 )
+from sgc_diffusion.synthesis.provenance import mark_generated
 from sgc_diffusion.synthesis.resolution import plan_passes, plan_sizes
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 

@@ -12,16 +12,16 @@ from typing import Any, overload
 import numpy as np
 from PIL import Image
 
-from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.by_synthesis import nearest_picture
-from sgc_diffusion.analysis.color_map import extract_color_map
+from sgc_diffusion.analysis.color import extract_color_map
 from sgc_diffusion.analysis.image_input import to_rgb
+from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS, segment_images
 from sgc_diffusion.analysis.rate_control import choose_payload
-from sgc_diffusion.analysis.segmentation import NUM_LABEL_CELLS, segment_images
 from sgc_diffusion.analysis.segmenters import segmenter_table
-from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload, color_transform
+from sgc_diffusion.payload.recipe import preset_values
 from sgc_diffusion.pipeline_setup import PipelineSetup
-from sgc_diffusion.presets import preset_values
 from sgc_diffusion.taxonomy import load_taxonomy, reductions
 
 ImageInput = Image.Image | np.ndarray

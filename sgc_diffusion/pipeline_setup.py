@@ -11,7 +11,7 @@ from torch import nn
 
 from sgc_diffusion.analysis.segmenters import segmenter_table
 from sgc_diffusion.payload import PROFILES
-from sgc_diffusion.presets import preset_values
+from sgc_diffusion.payload.recipe import preset_values
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor
 from sgc_diffusion.taxonomy import NUMBERS
 
@@ -85,7 +85,7 @@ class PipelineSetup(DiffusionPipeline):
                 fit.
             OSError: a Hub id that cannot be reached.
         """
-        from sgc_diffusion.pipeline_loading import load_pipeline  # imports this module
+        from sgc_diffusion.zoo.loading import load_pipeline  # imports this module
 
         return load_pipeline(cls, str(pretrained_model_name_or_path), segmenter, kwargs)
 

@@ -1,4 +1,4 @@
-"""Fit the tables of `sgc_diffusion.bitstream.color_coder` on color maps at many qualities and sizes."""
+"""Fit the tables of `sgc_diffusion.bitstream.color` on color maps at many qualities and sizes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import additive
 import numpy as np
 
-from sgc_diffusion import color_transform
 from sgc_diffusion.bitstream import color_context as context
+from sgc_diffusion.payload import color_transform
 
 _STEPS = (context.ENERGY_SIZE, context.SHAPE_SIZE, context.ACTIVITY_SIZE, context.ENDING_SIZE)
 _SIGNS = (context.SIGN_PLACE_SIZE, context.SIGN_OTHER_SIZE, context.SIGN_NEAR_SIZE)

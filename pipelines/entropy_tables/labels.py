@@ -1,4 +1,4 @@
-"""Fit the tables of `sgc_diffusion.bitstream.label_coder` on label maps of many sizes."""
+"""Fit the tables of `sgc_diffusion.bitstream.labels` on label maps of many sizes."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ import labels
 import numpy as np
 import torch
 
-from sgc_diffusion import color_transform
 from sgc_diffusion.bitstream import tables as shipped
+from sgc_diffusion.payload import color_transform
 from sgc_diffusion.taxonomy import class_table
 
 logger = logging.getLogger(__name__)

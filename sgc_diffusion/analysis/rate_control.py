@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from sgc_diffusion.analysis.color_map import grid_size
+from sgc_diffusion.analysis.color import grid_size
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 

@@ -17,8 +17,8 @@ import numpy as np
 from safetensors import SafetensorError
 from torch import nn
 
-from sgc_diffusion.embedded import check_place
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
+from sgc_diffusion.zoo.names import check_place
 
 UNIVERSAL_TYPES = {"mask2former", "maskformer", "oneformer"}  # of AutoModelForUniversalSegmentation
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")

@@ -78,7 +78,7 @@ def load_deeplab(name: str) -> TorchvisionSegmenter:
         ) from error
     if not path:
         return TorchvisionSegmenter(_with_published_weights(getattr(segmentation, architecture)), "voc-21").eval()
-    from sgc_diffusion.conversion.checkpoint import read_state_dict
+    from sgc_diffusion.zoo.checkpoint import read_state_dict
 
     state = read_state_dict(path)
     if "classifier.4.weight" not in state:

@@ -31,7 +31,7 @@ a, else varint(2·a + 1), varint(b). ⌊x⌋ rounds down; `>>` and `<<` are shif
                    of the type MUST rise from layer to layer, from 1 up
 
 Profiles: custom 0, landscape-256 1, semantic-synthesis-512 2, semantic-synthesis-256 3, controlnet-seg 4. Schedulers:
-dpm-solver++ 0, ddim 1, unipc 2, lcm 3. Taxonomies, their files in `sgc_diffusion/taxonomies`: landscape-24 0,
+dpm-solver++ 0, ddim 1, unipc 2, lcm 3. Taxonomies, their files in `sgc_diffusion/taxonomy`: landscape-24 0,
 landscape-8 1, coco-stuff-182 2, ade20k-150 3, cityscapes-19 4, voc-21 5, coco-stuff-171 6, mapillary-65 7.
 
 A reader MUST skip a layer type it does not know, unless bit 7 of the type is set: then it MUST reject the file. A
@@ -102,7 +102,7 @@ color_sign_place[0][3·(8·min(u, 7) + min(v, 7)) + c] + color_sign_other[0][3·
 layer unknown: UnsupportedVersionError. An end inside a field or layer: TruncatedStreamError. A checksum or a MUST
 above violated, a value out of range: CorruptSectionError. Sealed and no key, another key, or a changed byte:
 DecryptionError. Bytes after the last layer that are none, type 0 or 128: TrailingBytesError. Sizes are checked before
-anything is allocated. What the levels mean is in `sgc_diffusion.color_transform`.
+anything is allocated. What the levels mean is in `sgc_diffusion.payload.color_transform`.
 
 **Example**, `tests/golden/tiny.sgc`: a 64×48 picture, `landscape-24` labels 4×4, colors 4×4:
 

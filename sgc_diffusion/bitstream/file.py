@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sgc_diffusion import taxonomy
-from sgc_diffusion.bitstream.color_coder import decode_color, encode_color
+from sgc_diffusion.bitstream.color import decode_color, encode_color
 from sgc_diffusion.bitstream.container import (
     CHECKSUM_BYTES,
     CRITICAL,
@@ -22,9 +22,7 @@ from sgc_diffusion.bitstream.container import (
 )
 from sgc_diffusion.bitstream.encryption import seal, unseal
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError, DecryptionError, UnsupportedVersionError
-from sgc_diffusion.bitstream.label_coder import decode_labels, encode_labels
-from sgc_diffusion.color_transform import MAX_SIDE as MAX_COLOR_SIDE
-from sgc_diffusion.color_transform import STEPS
+from sgc_diffusion.bitstream.labels import decode_labels, encode_labels
 from sgc_diffusion.payload import (
     MAX_GRID_CELLS,
     MAX_GRID_SIDE,
@@ -33,6 +31,8 @@ from sgc_diffusion.payload import (
     LabelLayer,
     SemanticPayload,
 )
+from sgc_diffusion.payload.color_transform import MAX_SIDE as MAX_COLOR_SIDE
+from sgc_diffusion.payload.color_transform import STEPS
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from diffusers import DDIMScheduler, UNet2DModel, VQModel
 from torch import nn
 
 from sgc_diffusion.atomic_file import atomic_folder
-from sgc_diffusion.conversion.checkpoint import check_names, read_state_dict, take_prefix
 from sgc_diffusion.conversion.ldm_config import PUBLISHED, LdmConfig, read_config
 from sgc_diffusion.conversion.ldm_names import Pair, first_stage_modules, unet_attentions, unet_modules
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
 from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
+from sgc_diffusion.zoo.checkpoint import check_names, read_state_dict, take_prefix
 
 logger = logging.getLogger(__name__)
 

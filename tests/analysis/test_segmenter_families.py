@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.analysis.segmentation import VOTES_PER_SIDE, reduce_by_majority
+from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
 from sgc_diffusion.analysis.segmenters import load_segmenter, segmenter_table
 from sgc_diffusion.taxonomy import load_taxonomy
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sgc_diffusion import bitstream, color_transform
+from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream.container import FORMAT_VERSION
-from sgc_diffusion.payload import PROFILES, SCHEDULERS
+from sgc_diffusion.payload import PROFILES, SCHEDULERS, color_transform
 from sgc_diffusion.taxonomy import NUMBERS
 
 FOLDER = Path(__file__).parents[1] / "golden"

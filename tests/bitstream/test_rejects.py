@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream.color_coder import encode_color
+from sgc_diffusion.bitstream.color import encode_color
 from sgc_diffusion.bitstream.container import checksum, sides, varint, write_layer
-from sgc_diffusion.bitstream.label_coder import encode_labels
+from sgc_diffusion.bitstream.labels import encode_labels
 
 LABELS = encode_labels(np.array([[1, 1, 4], [4, 4, 4]], np.uint8), "landscape-24")
 COLOR = encode_color(np.array([[[3, 0, -1], [0, 1, 0]]], np.int16), 32)
@@ -93,7 +93,8 @@ def test_wrong_checksum_is_rejected():
 
 def test_empty_last_diagonal_is_rejected():
     """A stream that says that a channel goes on, but holds nothing there, is not what an encoder writes."""
-    from sgc_diffusion.bitstream import color_coder, color_context
+    from sgc_diffusion.bitstream import color as color_coder
+    from sgc_diffusion.bitstream import color_context
     from sgc_diffusion.bitstream.range_coder import RangeEncoder
 
     encoder = RangeEncoder()

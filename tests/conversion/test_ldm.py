@@ -18,11 +18,11 @@ from PIL import Image
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.cli import main
-from sgc_diffusion.conversion.checkpoint import check_names, read_state_dict, take_prefix
 from sgc_diffusion.conversion.ldm import build_modules, choose_config, convert_checkpoint
 from sgc_diffusion.conversion.ldm_config import PUBLISHED, read_config
 from sgc_diffusion.conversion.ldm_names import first_stage_modules, unet_attentions, unet_modules
 from sgc_diffusion.synthesis.conditioning import label_planes
+from sgc_diffusion.zoo.checkpoint import check_names, read_state_dict, take_prefix
 
 PUBLISHED_DIGEST = "494d4a79bfa2336cb599e8188963c8ad192d8a081d8c178677dcab954c82ce43"
 TOLERANCE = 1e-4

@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from sgc_diffusion.embedded import hash_weights, resolve_name
 from sgc_diffusion.evaluation.codecs.codec import Codec, installed_versions, write_file
-from sgc_diffusion.known_pipelines import KNOWN_PIPELINES
-from sgc_diffusion.presets import preset_values
+from sgc_diffusion.payload.recipe import preset_values
+from sgc_diffusion.zoo.known import KNOWN_PIPELINES
+from sgc_diffusion.zoo.names import hash_weights, resolve_name
 
 PACKAGE = Path(__file__).parents[2]
 DEFAULT_PIPELINE = "landscape-256"

@@ -56,7 +56,7 @@ class NetworkSegmenter:
 
     def label_map(self, picture: np.ndarray) -> np.ndarray:
         """Return a map of the picture's size, or reduced to `MAX_SIDE`."""
-        from sgc_diffusion.analysis.segmentation import segment_image
+        from sgc_diffusion.analysis.labels import segment_image
 
         scale = min(1.0, MAX_SIDE / max(picture.shape[:2]))
         rows, columns = (max(1, round(side * scale)) for side in picture.shape[:2])

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from sgc_diffusion.analysis.color_map import grid_size
+from sgc_diffusion.analysis.color import grid_size
 
 NUM_LABEL_CELLS = 1024  # 32×32 for a square picture: 16 pixels a cell at 512×512
 MAX_LABEL_SIDE = 1024

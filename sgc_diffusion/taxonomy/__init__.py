@@ -6,7 +6,7 @@
     voc-21 ─────────┘   │          │ ▼      │        ▲
                         └─▶ ade20k-150 ◀────┘        └── all of the left
 
-A taxonomy is data: one JSON file in `taxonomies/` with the names in id order, a palette, and for each target taxonomy
+A taxonomy is data: one JSON file here with the names in id order, a palette, and for each target taxonomy
 the source classes that merge into each target class. The file name is the taxonomy's name; `NUMBERS` gives the number
 that stands for it in the bitstream and never changes.
 """
@@ -75,7 +75,7 @@ def load_taxonomy(name: str) -> Taxonomy:
     """
     if name not in NUMBERS:
         raise ValueError(f"`name` must be one of {', '.join(NUMBERS)}, got {name!r}")
-    data = json.loads((resources.files("sgc_diffusion") / "taxonomies" / f"{name}.json").read_text("utf-8"))
+    data = json.loads((resources.files("sgc_diffusion.taxonomy") / f"{name}.json").read_text("utf-8"))
     palette = np.array([list(bytes.fromhex(color[1:])) for color in data["palette"]], dtype=np.uint8)
     palette.flags.writeable = False
     return Taxonomy(name, tuple(data["names"]), palette, data["maps"])

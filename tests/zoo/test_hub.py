@@ -117,7 +117,7 @@ def load_from_hub(tmp_path, tiny_pipeline_folder):
 
 
 def test_hub_ids_load_or_say_what_is_wrong_with_them(load_from_hub, tmp_path):
-    from sgc_diffusion.embedded import hash_weights
+    from sgc_diffusion.zoo.names import hash_weights
 
     expected = {
         ("owner/pipeline", ()): "SegformerForSemanticSegmentation",

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from sgc_diffusion.cli import main
-from sgc_diffusion.doctor import describe, diagnose
+from sgc_diffusion.cli.doctor import describe, diagnose
 from sgc_diffusion.evaluation.metrics.registry import FILES
-from sgc_diffusion.known_pipelines import DEFAULT_BASE, KNOWN_PIPELINES
+from sgc_diffusion.zoo.known import DEFAULT_BASE, KNOWN_PIPELINES
 
 
 @pytest.fixture()
@@ -98,7 +98,7 @@ def test_the_vvc_encoder_is_named_or_what_is_missing_for_it(monkeypatch):
 
 def test_a_missing_torch_is_told_rather_than_stumbled_over(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr("sgc_diffusion.doctor._version", lambda name: None if name == "torch" else "1.0")
+    monkeypatch.setattr("sgc_diffusion.cli.doctor._version", lambda name: None if name == "torch" else "1.0")
     found = diagnose()
     assert [one["device"] for one in found["devices"]] == ["cpu"]
     assert "  torch: MISSING, needed" in describe(found)

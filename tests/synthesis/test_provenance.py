@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.provenance import DIGITAL_SOURCE_TYPE, mark_generated, save_image
+from sgc_diffusion.synthesis.provenance import DIGITAL_SOURCE_TYPE, mark_generated, save_image
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticCompressionPipeline, SemanticPayload
-from sgc_diffusion.controlnet_pipeline import ControlNetCompressionPipeline
+from sgc_diffusion.families.controlnet import ControlNetCompressionPipeline
 from sgc_diffusion.synthesis.controlnet import MAX_NAMES, draw_labels, write_prompt
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, select_timesteps
 from sgc_diffusion.taxonomy import load_taxonomy

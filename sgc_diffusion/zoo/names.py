@@ -10,11 +10,11 @@ import hashlib
 import re
 from pathlib import Path
 
-from sgc_diffusion.known_pipelines import KNOWN_PIPELINES
+from sgc_diffusion.zoo.known import KNOWN_PIPELINES
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 HASH_BLOCK_BYTES = 2**24  # published denoisers are larger than what one wants to hold at once
-WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
 
 def embedded_names() -> list[str]:

@@ -31,7 +31,7 @@ def convert_command(arguments: argparse.Namespace) -> int:
 
 def doctor_command(arguments: argparse.Namespace) -> int:
     """`sgc doctor`."""
-    from sgc_diffusion.doctor import CORE_LIBRARIES, describe, diagnose
+    from sgc_diffusion.cli.doctor import CORE_LIBRARIES, describe, diagnose
 
     found = diagnose()
     print(json.dumps(found, indent=1, ensure_ascii=False) if arguments.json else "\n".join(describe(found)))

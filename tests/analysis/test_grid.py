@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sgc_diffusion.analysis.color_map import extract_color_map, grid_size
-from sgc_diffusion.analysis.segmentation import reduce_by_majority, segment_images
+from sgc_diffusion.analysis.color import extract_color_map, grid_size
+from sgc_diffusion.analysis.labels import reduce_by_majority, segment_images
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from torch import nn
 
 from sgc_diffusion.analysis.segmenters import load_image_processor, load_segmenter
-from sgc_diffusion.controlnet_pipeline import DEFAULT_NAME, ControlNetCompressionPipeline
-from sgc_diffusion.embedded import check_place, hash_weights, resolve_name
-from sgc_diffusion.known_pipelines import DEFAULT_BASE, DEFAULT_CONTROLNET, DEFAULT_SEGMENTER
+from sgc_diffusion.families.controlnet import DEFAULT_NAME, ControlNetCompressionPipeline
+from sgc_diffusion.zoo.known import DEFAULT_BASE, DEFAULT_CONTROLNET, DEFAULT_SEGMENTER
+from sgc_diffusion.zoo.names import check_place, hash_weights, resolve_name
 
 HUB_ARGUMENTS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
 PROCESSOR_FILES = ["segmenter/*.json", "segmenter/*.txt"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sgc_diffusion import color_transform
+from sgc_diffusion.payload import color_transform
 
 
 @pytest.mark.parametrize("num_points", [1, 2, 3, 16, 17, 64])

@@ -12,7 +12,7 @@ from PIL import Image
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, select_timesteps
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

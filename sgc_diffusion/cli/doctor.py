@@ -12,8 +12,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from sgc_diffusion.embedded import WEIGHTS_FOLDER
-from sgc_diffusion.known_pipelines import KNOWN_PIPELINES, KnownPipeline
+from sgc_diffusion.zoo.known import KNOWN_PIPELINES, KnownPipeline
+from sgc_diffusion.zoo.names import WEIGHTS_FOLDER
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors", "numpy", "scipy",
              "pillow", "torchvision", "pyiqa", "open-clip-torch", "torchmetrics", "imageio-ffmpeg", "av", "gradio",

@@ -8,8 +8,8 @@ import torch
 
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.cli import main
-from sgc_diffusion.pipeline_loading import readable_hub_errors
-from sgc_diffusion.presets import PRESETS, preset_values
+from sgc_diffusion.payload.recipe import PRESETS, preset_values
+from sgc_diffusion.zoo.loading import readable_hub_errors
 
 load = SemanticCompressionPipeline.from_pretrained
 

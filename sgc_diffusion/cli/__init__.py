@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from sgc_diffusion import __version__, bitstream
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.cli_models import add_model_commands
-from sgc_diffusion.presets import preset_values
+from sgc_diffusion.cli.models import add_model_commands
+from sgc_diffusion.payload.recipe import preset_values
 from sgc_diffusion.taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def decompress_command(arguments: argparse.Namespace) -> int:
     inputs, key = expand_inputs(arguments.inputs, {FILE_SUFFIX}), read_key(arguments.key_file)
     import torch
 
-    from sgc_diffusion.provenance import save_image
+    from sgc_diffusion.synthesis.provenance import save_image
 
     pipeline = load_pipeline(arguments.pipeline, arguments.device)
     given = {"num_inference_steps": arguments.steps, "strength": arguments.strength}

@@ -1,0 +1,7 @@
+"""`python -m sgc_diffusion.cli`."""
+
+import sys
+
+from sgc_diffusion.cli import main
+
+sys.exit(main())

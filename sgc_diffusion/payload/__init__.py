@@ -1,0 +1,23 @@
+"""The semantic payload: everything that crosses from the encoder to the decoder.
+
+    image ──analyze──▶ SemanticPayload ──encode──▶ bytes ──decode──▶ SemanticPayload ──synthesize──▶ image
+
+Frozen, validated, numpy only. What is here is exactly what the file holds: `encode` and `decode` are lossless for it.
+"""
+
+from sgc_diffusion.payload.color import ColorLayer
+from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
+from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
+from sgc_diffusion.payload.recipe import PROFILES, SCHEDULERS, DecoderRecipe
+
+__all__ = [
+    "MAX_GRID_CELLS",
+    "MAX_GRID_SIDE",
+    "MAX_IMAGE_SIDE",
+    "PROFILES",
+    "SCHEDULERS",
+    "ColorLayer",
+    "DecoderRecipe",
+    "LabelLayer",
+    "SemanticPayload",
+]

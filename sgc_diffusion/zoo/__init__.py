@@ -1,0 +1,1 @@
+"""Where pipelines come from: names, known weights, identity, checkpoints, loading."""
