@@ -164,6 +164,16 @@ def test_many_damaged_layers_give_one_short_warning(coders):
     assert len(caught) == 1 and len(str(caught[0].message)) < 1000
 
 
+def test_noise_behind_the_color_layer_costs_little(coders):
+    broken, whole = write_layer(5, b"")[:-1] + b"?", write_layer(9, b"320x200 66 32 |9")
+    with pytest.warns(bitstream.DamagedLayerWarning, match="^126 damaged"):
+        assert kinds(bitstream.decode(BASE + broken * 126 + whole)) == [9]
+    with pytest.warns(bitstream.DamagedLayerWarning, match="^127 damaged"):
+        assert kinds(bitstream.decode(BASE + broken * 127 + whole)) == []
+    summary = bitstream.inspect(BASE + broken * 100_000)
+    assert len(summary.damaged_layers) == 127 and summary.layer_bytes["damaged"] == 100_000 * len(broken)
+
+
 def test_a_body_of_a_later_version_is_kept_with_what_is_built_on_it(coders):
     data = BASE + write_layer(3, b"?new") + write_layer(4, b"on new") + write_layer(9, b"320x200 66 32 |9")
     payload = bitstream.decode(data, strict=True)
