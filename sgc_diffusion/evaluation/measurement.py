@@ -23,6 +23,7 @@ from sgc_diffusion.evaluation.codecs import Codec, expand_specs, make_codec
 from sgc_diffusion.evaluation.codecs.codec import installed_versions, write_file
 from sgc_diffusion.evaluation.coding import Coded, code_pictures
 from sgc_diffusion.evaluation.pictures import Picture, find_pictures, prepare_picture
+from sgc_diffusion.evaluation.processes import describe_error
 from sgc_diffusion.evaluation.scoring import Scorer
 
 SCHEMA = 1
@@ -196,8 +197,9 @@ def _prepare(sources: Mapping[str, Path], folder: Path, size: int | None) -> tup
     for name, source in sources.items():
         try:
             pictures.append(prepare_picture(source, folder / f"{name}.png", size))
-        except (ValueError, OSError) as error:
-            unreadable.append({"image": name, "error": " ".join(str(error).replace(str(source), source.name).split())})
+        except Exception as error:  # odd EXIF, a plug-in's own kind: of whatever kind, it costs one picture
+            message = describe_error(error).replace(str(source), source.name)
+            unreadable.append({"image": name, "error": message})
     if not pictures:
         first = unreadable[0]["error"] if unreadable else "`limit` leaves none"
         raise ValueError(f"`images`: none of {len(sources)} pictures can be read: {first}")

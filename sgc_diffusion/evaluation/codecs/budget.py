@@ -22,8 +22,8 @@ from sgc_diffusion.evaluation.codecs.reduced import (
     TRAILER_BYTES,
     ReducedCodec,
     possible_scales,
-    psnr_db,
 )
+from sgc_diffusion.evaluation.metrics.distortion import psnr
 
 NEIGHBORS = 3  # sizes wobble: this many settings beside the one that bisection finds are looked at too
 
@@ -140,7 +140,7 @@ def fit_reduced(anchor: Anchor, image: Image.Image, budget_bytes: int) -> tuple[
         room = budget_bytes - TRAILER_BYTES
         found = find_quality(anchor, lambda quality, small=small: anchor.encode(small, quality), room, start)
         start, decoded = found.index, anchor.decode(found.data)
-        merits = [psnr_db(image, way.enlarge(decoded, image.size)) for way in ways]
+        merits = [psnr(image, way.enlarge(decoded, image.size)) for way in ways]
         if found.is_floor:
             merits = [-float(len(found.data))] * len(ways)
         ranked = (not found.is_floor, max(merits))

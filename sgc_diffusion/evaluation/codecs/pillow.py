@@ -115,7 +115,7 @@ PILLOW_ANCHORS = (
         parameter="quality",
         qualities=range(101),
         presets=(0, 10, 25, 40),
-        options=lambda image, quality: {"quality": int(quality), "speed": 4, "subsampling": "4:2:0", "max_threads": 1},
+        options=lambda image, quality: {"quality": quality, "speed": 4, "subsampling": "4:2:0", "max_threads": 1},
         feature="avif",
     ),
     PillowAnchor(
@@ -135,7 +135,7 @@ PILLOW_ANCHORS = (
         parameter="quality",
         qualities=range(1, 101),
         presets=(1, 5, 15, 30),
-        options=lambda image, quality: {"quality": int(quality), "optimize": True, "subsampling": "4:2:0"},
+        options=lambda image, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"},
         feature="libjpeg_turbo",
     ),
     PillowAnchor(
@@ -145,7 +145,7 @@ PILLOW_ANCHORS = (
         parameter="quality",
         qualities=range(101),
         presets=(0, 5, 20, 40),
-        options=lambda image, quality: {"quality": int(quality), "method": 6},
+        options=lambda image, quality: {"quality": quality, "method": 6},
         feature="webp",
     ),
     PillowAnchor(
@@ -155,7 +155,7 @@ PILLOW_ANCHORS = (
         parameter="quality",
         qualities=range(101),
         presets=(0, 10, 30, 50),
-        options=lambda image, quality: {"quality": int(quality), "effort": 9, "num_threads": 1},
+        options=lambda image, quality: {"quality": quality, "effort": 9, "num_threads": 1},
         feature=None,
     ),
 )

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from sgc_diffusion.evaluation.metrics.registry import DEFAULT_SEGMENTER
-from sgc_diffusion.evaluation.metrics.weights import WeightsError
+from sgc_diffusion.features.weights import WeightsError
 
 LOCAL_NAMES = ("segmenter", "segmenter.tflite", "deeplabv3_mobilenetv2_ade20k.tflite")  # looked for in --weights-dir
 MAX_SIDE = 1024  # of a map; finer than that no segmenter is
@@ -34,7 +34,7 @@ class Segmenter(Protocol):
     num_classes: int
 
     def label_map(self, picture: np.ndarray) -> np.ndarray:
-        """Return (h, w) uint8 ids for (H, W, 3) uint8."""
+        """Return (h, w) ids, integers from 0 to K − 1, for (H, W, 3) uint8."""
         ...
 
 
@@ -90,7 +90,8 @@ class TfliteSegmenter:
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
         self._interpreter.set_tensor(self._input["index"], np.asarray(resized, np.float32)[None] / 127.5 - 1)
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])[0].argmax(axis=2).astype(np.uint8)
+        logits = self._interpreter.get_tensor(self._output["index"])[0]
+        return logits.argmax(axis=2).astype(np.min_scalar_type(self.num_classes - 1))
 
 
 def open_segmenter(name: str | None, folder: Path | None, device: str = "cpu") -> Segmenter:
@@ -102,7 +103,7 @@ def open_segmenter(name: str | None, folder: Path | None, device: str = "cpu") -
         ImportError: a .tflite file, and ai-edge-litert is not installed.
     """
     if name is None:
-        local = [folder / one for one in LOCAL_NAMES] if folder is not None else []
+        local = [folder / file for file in LOCAL_NAMES] if folder is not None else []
         name = next((str(path) for path in local if path.exists()), DEFAULT_SEGMENTER)
     if not name.endswith(".tflite"):
         return NetworkSegmenter(name, device)
