@@ -146,15 +146,15 @@ def file_rates(labels: np.ndarray, color_map: np.ndarray, name: str, void: int) 
         "encode_ms": _best_ms(lambda: bitstream.encode(payload)),
         "decode_ms": _best_ms(lambda: bitstream.decode(data)),
         "webp_lossless_encode_ms": _best_ms(lambda: webp([label_layer.label_map, color_map])),
-        "webp_lossless_decode_ms": _best_ms(lambda: [np.asarray(Image.open(one)) for one in streams]),
+        "webp_lossless_decode_ms": _best_ms(lambda: [np.asarray(Image.open(stream)) for stream in streams]),
     }
 
 
 def webp(maps: list[np.ndarray]) -> list[io.BytesIO]:
     """Return maps as lossless WebP files."""
     streams = [io.BytesIO() for _ in maps]
-    for one, stream in zip(maps, streams, strict=True):
-        Image.fromarray(one).save(stream, "WEBP", lossless=True, quality=100, method=6)
+    for array, stream in zip(maps, streams, strict=True):
+        Image.fromarray(array).save(stream, "WEBP", lossless=True, quality=100, method=6)
     return streams
 
 
@@ -209,11 +209,11 @@ def markdown(result: dict) -> str:
     lines += ["", f"| color map 16×16 | {columns} |", "|---" * 7 + "|"]
     for codec in result["sflckr"]["color"]:
         entries = [result[folder]["color"][codec] for folder in SETS]
-        cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]
+        cells = [f"{entry['bytes']:.1f} | {entry.get('psnr_db', math.inf):.2f}" for entry in entries]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     lines += ["", "| islands dropped, sflckr 32×32 | bytes | pixels told rightly |", "|---|---|---|"]
-    for size, one in result["sflckr"]["islands"].items():
-        lines.append(f"| {size} | {one['bytes']:.1f} | {one['agreement']:.4f} |")
+    for size, entry in result["sflckr"]["islands"].items():
+        lines.append(f"| {size} | {entry['bytes']:.1f} | {entry['agreement']:.4f} |")
     whole = ", ".join(f"{name} {value:g}" for name, value in result["sflckr"]["file"].items())
     return "\n".join([*lines, "", f"Whole file on sflckr, labels 32×32 and colors 16×16: {whole}.", ""])
 
@@ -237,7 +237,7 @@ def main() -> None:
         if folder == "sflckr":
             files = [file_rates(labels, color_map, name, void) for labels, color_map in pictures]
             entry["islands"] = mean([island_rates(labels, name, void) for labels, _ in pictures])
-            entry["file"] = mean(files) | {"largest_file": max(one["file"] for one in files)}
+            entry["file"] = mean(files) | {"largest_file": max(rates["file"] for rates in files)}
         result[folder] = entry
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     arguments.output.with_suffix(".md").write_text(markdown(result), encoding="utf-8")

@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Run the command line; return the exit code."""
     arguments = build_parser().parse_args()
-    sys.stdout.reconfigure(errors="backslashreplace")  # no terminal's code page ends a run
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] - no terminal's code page ends a run
     try:
         return run(arguments)
     except (ValueError, OSError, ImportError) as error:

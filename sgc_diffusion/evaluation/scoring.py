@@ -12,50 +12,24 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from sgc_diffusion.evaluation.codecs.codec import write_file
 from sgc_diffusion.evaluation.coding import Coded, decoded_path
+from sgc_diffusion.evaluation.metrics import Evaluator
 from sgc_diffusion.evaluation.pictures import Picture
 from sgc_diffusion.evaluation.processes import describe_error
 
 WHOLE_SET = "all pictures"  # what a failure of the metrics of a set names as its picture
 
 
-class Evaluator(Protocol):
-    """What measures; `metrics.load_metrics` returns one.
-
-    Attributes:
-        unavailable: metric → the command that gets its weights.
-    """
-
-    unavailable: dict[str, str]
-
-    def measure(self, original: np.ndarray | None, decoded: np.ndarray) -> dict[str, float]:
-        """Return the figures of one picture, both (H, W, 3) uint8; without an original, those that need none."""
-        ...
-
-    def start_set(self) -> None:
-        """Begin a set of pictures."""
-        ...
-
-    def add(self, original: np.ndarray, decoded: np.ndarray) -> None:
-        """Add one to the set."""
-        ...
-
-    def finish_set(self) -> dict[str, float]:
-        """Return the figures of the set."""
-        ...
-
-
 class Scorer:
     """Adds metrics to rows.
 
     Args:
-        evaluator: measures.
+        evaluator: of `metrics.load_metrics`.
         key: says which metrics and which weights these are; what was measured under another key is measured again.
     """
 

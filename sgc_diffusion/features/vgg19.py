@@ -1,6 +1,6 @@
 """Feature maps of a VGG19 (Simonyan & Zisserman, https://arxiv.org/abs/1409.1556), up to its fifth group.
 
-pixels ──1×1──▶ 2 convolutions ─▶ map 1 ──pool──▶ 2 ─▶ map 2 ──pool──▶ 4 ─▶ map 3 ──pool──▶ 4 ─▶ map 4 ──pool──▶ 1 ─▶ map 5
+pixels ──1×1──▶ 2 convolutions ─▶ map 1 ─pool▶ 2 ─▶ map 2 ─pool▶ 4 ─▶ map 3 ─pool▶ 4 ─▶ map 4 ─pool▶ 1 ─▶ map 5
 
 Each convolution but the first is 3×3 with reflected borders and a ReLU after it.
 """

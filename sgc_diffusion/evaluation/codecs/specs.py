@@ -18,7 +18,7 @@ from sgc_diffusion.evaluation.codecs.reduced import ReducedCodec
 from sgc_diffusion.evaluation.codecs.sgc import SgcCodec, parse_options
 from sgc_diffusion.evaluation.codecs.vvc import Vvc
 
-ANCHORS: dict[str, Anchor] = {one.name: one for one in (Vvc(), Hevc(), *PILLOW_ANCHORS)}
+ANCHORS: dict[str, Anchor] = {anchor.name: anchor for anchor in (Vvc(), Hevc(), *PILLOW_ANCHORS)}
 PAPER = "vvc-paper"  # the line "VVC" in table I of Bordin & Maugey, MMSP 2023
 PAPER_QP = 55
 

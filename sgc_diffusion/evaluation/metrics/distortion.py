@@ -1,4 +1,4 @@
-"""How far the pixels are from the original's: PSNR, SSIM and MS-SSIM (of torchmetrics), S3's SI-SSIM; how sharp they are.
+"""How far the pixels are from the original's: PSNR, SSIM, MS-SSIM and S3's SI-SSIM; and how sharp they are.
 
 All on 8-bit RGB, without a conversion to luma: figures of papers that measure luma are a little higher.
 """
