@@ -28,8 +28,8 @@ from scipy.ndimage import distance_transform_edt
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.rate_control import drop_islands
-from sgc_diffusion.bitstream.color import encode_color, write_color
-from sgc_diffusion.bitstream.labels import encode_labels, write_labels
+from sgc_diffusion.bitstream.color_stream import encode_color, write_color
+from sgc_diffusion.bitstream.label_stream import encode_labels, write_labels
 from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload, color_transform
 
@@ -113,10 +113,10 @@ def color_rates(color_map: np.ndarray) -> dict[str, dict[str, float]]:
     """Return bytes and PSNR at several of our qualities, and of general codecs: lossless, and lossy at 31 dB."""
     rates = {}
     for quality in (24, 28, color_transform.DEFAULT_QUALITY, 36, 40, 48):
-        levels = color_transform.forward(color_map, quality)
+        levels = color_transform.quantize(color_map, quality)
         counter = CodeLength()
         write_color(counter, levels, quality)  # type: ignore[arg-type]
-        restored = color_transform.inverse(levels, quality)
+        restored = color_transform.dequantize(levels, quality)
         rates[f"ours quality {quality}"] = {
             "bytes": len(encode_color(levels, quality)),
             "ideal": counter.bits / 8,

@@ -110,29 +110,39 @@ anything is allocated. What the levels mean is in `sgc_diffusion.payload.color_t
     91 fc 0a 20 08 ed 21 d7 bc 22 83 99 8f
 """
 
-from sgc_diffusion.bitstream.encryption import parse_key
+from sgc_diffusion.bitstream.encryption import Passphrase, derive_key, parse_key
 from sgc_diffusion.bitstream.errors import (
     BadMagicError,
     BitstreamError,
     CorruptSectionError,
+    DamagedLayerWarning,
     DecryptionError,
     TrailingBytesError,
     TruncatedStreamError,
     UnsupportedVersionError,
 )
-from sgc_diffusion.bitstream.file import FileSummary, decode, encode, inspect
+from sgc_diffusion.bitstream.file import decode, encode, layer_size_bytes, size_bytes
+from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
+from sgc_diffusion.bitstream.summary import FileSummary, inspect
 
 __all__ = [
     "BadMagicError",
     "BitstreamError",
     "CorruptSectionError",
+    "DamagedLayerWarning",
+    "DecodedLayers",
     "DecryptionError",
     "FileSummary",
+    "LayerCoder",
+    "Passphrase",
     "TrailingBytesError",
     "TruncatedStreamError",
     "UnsupportedVersionError",
     "decode",
+    "derive_key",
     "encode",
     "inspect",
+    "layer_size_bytes",
     "parse_key",
+    "size_bytes",
 ]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
-from sgc_diffusion.bitstream.tables import LIMIT, load_tables, table_list
+from sgc_diffusion.bitstream.tables import load_tables, probability, table_list
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 NUM_GROUPS = 24
@@ -43,7 +43,7 @@ class ClassModel:
     """
 
     def __init__(self, coder: RangeEncoder | RangeDecoder, taxonomy_name: str) -> None:
-        tables = load_tables()
+        tables = load_tables("labels")
         self._coder: Any = coder  # which of the two it is, the caller of `code` knows
         self._groups = class_groups(taxonomy_name)
         self._group_list = [*self._groups.tolist()]
@@ -70,7 +70,7 @@ class ClassModel:
         is_new = not available
         if available and len(self._named) < len(self._groups):
             context = (band * 2 + (len(set(excluded)) == 1)) * MAX_AVAILABLE + min(len(available), MAX_AVAILABLE) - 1
-            odds = table_list("class_new")[context]
+            odds = table_list("labels", "class_new")[context]
             is_new = bool(self._decide(None if label is None else int(label not in available), odds))
         label = self._code_new(label, group, band) if is_new else self._code_named(label, available, group)
         if not is_new:
@@ -82,8 +82,8 @@ class ClassModel:
     def _code_named(self, label: int | None, available: list[int], group: int) -> int:
         for rank, known in enumerate(available[:-1]):
             left = min(len(available) - rank, MAX_RANK + 1) - 2
-            odds = table_list("class_rank")[min(rank, MAX_RANK - 1) * MAX_RANK + left]
-            odds += table_list("class_pair")[group * (NUM_GROUPS + 1) + self._group_list[known]]
+            odds = table_list("labels", "class_rank")[min(rank, MAX_RANK - 1) * MAX_RANK + left]
+            odds += table_list("labels", "class_pair")[group * (NUM_GROUPS + 1) + self._group_list[known]]
             if self._decide(None if label is None else int(label == known), odds):
                 return known
         return available[-1]
@@ -101,8 +101,7 @@ class ClassModel:
         return label
 
     def _decide(self, bit: int | None, odds: int) -> int:
-        probability = table_list("squash")[min(max(odds, -LIMIT), LIMIT) + LIMIT]
         if bit is None:
-            return self._coder.decode(probability)
-        self._coder.encode(bit, probability)
+            return self._coder.decode(probability(odds))
+        self._coder.encode(bit, probability(odds))
         return bit

@@ -1,4 +1,4 @@
-"""What can be wrong with the bytes of a file. Hostile bytes raise only these."""
+"""What can be wrong with the bytes of a file. Hostile bytes raise only these errors."""
 
 
 class BitstreamError(ValueError):
@@ -27,3 +27,7 @@ class TrailingBytesError(BitstreamError):
 
 class DecryptionError(BitstreamError):
     """The file is encrypted and no key was given, or the key is wrong, or a byte was changed."""
+
+
+class DamagedLayerWarning(UserWarning):
+    """Optional layers of a file are damaged, cut or out of order, and were left out."""

@@ -47,7 +47,7 @@ class NetworkSegmenter:
     """
 
     def __init__(self, name: str, device: str = "cpu") -> None:
-        from sgc_diffusion.analysis.segmenters import load_segmenter
+        from sgc_diffusion.zoo.segmenters import load_segmenter
 
         network, self._processor = load_segmenter(name)
         self._network: Any = network.to(device)

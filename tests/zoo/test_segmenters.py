@@ -10,7 +10,7 @@ import torch
 
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticPayload, decode, encode
 from sgc_diffusion.analysis.labels import segment_images
-from sgc_diffusion.analysis.segmenters import load_segmenter, match_labels, segmenter_table
+from sgc_diffusion.zoo.segmenters import load_segmenter, match_labels, segmenter_table
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
 
 
