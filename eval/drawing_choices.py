@@ -24,15 +24,15 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from PIL import Image
-from round_trip_quality import gradient_magnitude
 
 from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, pipeline
 from sgc_diffusion.analysis.by_synthesis import nearest_picture
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.evaluation.metrics import load_metrics
+from sgc_diffusion.evaluation.metrics.distortion import gradient_magnitude
+from sgc_diffusion.evaluation.pictures import center_square, find_pictures
 from sgc_diffusion.evaluation.statistics import mean_and_interval
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.synthesis.first_stage import decode_latents, encode_image
@@ -122,7 +122,7 @@ def best_of(count: int) -> Draw:
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         seeds = range(count * seed, count * (seed + 1))
-        drawn = [WAYS["few-step head, 1 step"](pipe, image, payload, one) for one in seeds]
+        drawn = [WAYS["few-step head, 1 step"](pipe, image, payload, candidate) for candidate in seeds]
         return drawn[nearest_picture(image, drawn, (image.height, image.width))]
 
     return draw
@@ -175,26 +175,28 @@ def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metric
     rows, seconds = [], []
     metrics.start_set()
     for image, payload in pictures:
-        found, drawings = [], []
+        figures, drawings = [], []
         for seed in range(NUM_SEEDS):
             started = time.perf_counter()
             drawn = way(pipe, image, payload, seed)
             seconds.append(time.perf_counter() - started)
             values = metrics.measure(np.asarray(image), np.asarray(drawn))
-            found.append(values | {"gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(image))})
+            figures.append(
+                values | {"gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(image))}
+            )
             drawings.append(np.asarray(drawn))
         metrics.add(np.asarray(image), drawings[0])
         between = metrics.measure(*drawings[:2])
-        means = {name: statistics.fmean(one[name] for one in found) for name in found[0]}
+        means = {name: statistics.fmean(each[name] for each in figures) for name in figures[0]}
         rows.append(means | {f"seeds_{name}": between[name] for name in BETWEEN_SEEDS if name in between})
     per_picture = {name: [row[name] for row in rows] for name in rows[0]}
     return {"seconds": statistics.median(seconds), **metrics.finish_set(), "pictures": per_picture}
 
 
-def summarize(found: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+def summarize(measured: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     """Return means with their intervals, and those of the differences to the first way."""
-    summary: dict[str, Any] = {name: value for name, value in found.items() if name != "pictures"}
-    for name, values in found["pictures"].items():
+    summary: dict[str, Any] = {name: value for name, value in measured.items() if name != "pictures"}
+    for name, values in measured["pictures"].items():
         difference = np.subtract(values, first["pictures"][name])
         summary[name] = {
             "mean": list(mean_and_interval(values)),
@@ -218,17 +220,14 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     metrics = load_metrics(METRICS, weights_dir=arguments.weights_dir)
     pictures = []
-    for source in expand_inputs(arguments.images, IMAGE_SUFFIXES)[: arguments.limit]:
-        image = open_image(source)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        square = image.crop((left, top, left + side, top + side)).resize((arguments.size, arguments.size))
+    for source in find_pictures(arguments.images, arguments.limit).values():
+        square = center_square(open_image(source), arguments.size, Image.Resampling.BICUBIC)
         pictures.append((square, pipe.analyze(square)))
     ways = [name.strip() for name in arguments.ways.split(";")] if arguments.ways else list(WAYS)
-    found, report = {}, {}
+    measured, report = {}, {}
     for name in ways:
-        found[name] = measure(WAYS[name], pipe, pictures, metrics)
-        report[name] = summarize(found[name], found[ways[0]])
+        measured[name] = measure(WAYS[name], pipe, pictures, metrics)
+        report[name] = summarize(measured[name], measured[ways[0]])
         means = {key: value["mean"][0] if isinstance(value, dict) else value for key, value in report[name].items()}
         print(f"{name:40}", *(f"{key} {value:.4f}" for key, value in means.items()), flush=True)
     if arguments.output:

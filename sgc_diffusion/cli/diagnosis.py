@@ -130,7 +130,7 @@ def _find_vvc() -> dict[str, str | None]:
 def _metric_weights() -> dict[str, dict[str, Any]]:
     """Return, for each file that metrics need, which `metrics`, whether it is `present`, and the `command` for it."""
     from sgc_diffusion.evaluation.metrics.registry import FILES, METRICS
-    from sgc_diffusion.evaluation.metrics.weights import cache_folder, locate
+    from sgc_diffusion.features.weights import cache_folder, locate
 
     try:
         folder = cache_folder()

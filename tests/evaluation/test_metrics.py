@@ -14,7 +14,7 @@ from scipy.ndimage import correlate1d
 
 from sgc_diffusion.evaluation.metrics import METRICS, importance, load_metrics, segmenter, weights
 from sgc_diffusion.evaluation.metrics.distortion import block_ssim, ms_ssim, psnr, si_ssim, ssim
-from sgc_diffusion.evaluation.metrics.weights import WeightsError, WeightsFile, find, load_state
+from sgc_diffusion.features.weights import WeightsError, WeightsFile, find, load_state
 
 PIXEL_METRICS = ("psnr", "ssim", "ms_ssim")
 

@@ -16,7 +16,7 @@ from sgc_diffusion.evaluation.metrics.sets import (
     kernel_distance,
     load_inception_features,
 )
-from sgc_diffusion.evaluation.metrics.weights import replaced
+from sgc_diffusion.features.weights import replaced
 
 
 def frechet(first, second):
