@@ -128,8 +128,8 @@ def _draw(
 
     from sgc_diffusion.synthesis.provenance import save_image
 
-    own_profile, own_preset = pipeline.config.profile, pipeline.config.preset
     options = {
+        "preset": arguments.preset,
         "num_inference_steps": arguments.steps,
         "strength": arguments.strength,
         "guidance_scale": arguments.guidance,
@@ -139,17 +139,10 @@ def _draw(
     def handle(drawing: Drawing) -> Result:
         job = drawing.job
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
-        preset = arguments.preset
-        if drawing.profile != own_profile:
-            report.note(
-                f"{job.source.name}: was made for {drawing.profile}; {arguments.pipeline} draws it with its own "
-                "defaults and the file's seed, so the picture is another; leave out --pipeline to have the one meant"
-            )
-            preset = preset or own_preset
         generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
         started = time.perf_counter()
         drawn = pipeline.decompress(
-            drawing.data, key=key, preset=preset, generator=generator, max_pixels=arguments.max_pixels, **options
+            drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
         )
         image = drawn.images[0]
         seconds = time.perf_counter() - started
