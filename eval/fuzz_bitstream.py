@@ -20,12 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, Reader, checksum, read_header
+from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, checksum
+from sgc_diffusion.bitstream.fields import Reader
+from sgc_diffusion.bitstream.header import read_header
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 REPAIRED_SHARE = 0.5
@@ -62,7 +65,7 @@ def repair(data: bytes) -> bytes:
     """Return the file with the checksum that belongs to it, if its header and lengths can be read."""
     reader = Reader(data)
     try:
-        if read_header(reader).is_encrypted:
+        if read_header(reader).is_sealed:
             return data
         header_end = reader.position
         reader.take(CHECKSUM_BYTES, "checksum")
@@ -75,13 +78,25 @@ def repair(data: bytes) -> bytes:
 
 
 def check(data: bytes) -> str:
-    """Return what came of one input: `decoded`, or the name of the BitstreamError; any other exception goes on."""
-    try:
-        payload = bitstream.decode(data)
-    except bitstream.BitstreamError as error:
-        return type(error).__name__
+    """Return what came of one input; any exception but a BitstreamError goes on.
+
+    Returns:
+        `decoded`; `damaged` if optional layers were left out; else the name of the BitstreamError.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            payload = bitstream.decode(data)
+        except bitstream.BitstreamError as error:
+            return type(error).__name__
     encoded = bitstream.encode(payload)
-    if not data.startswith(encoded):  # more layers may follow, which decoding leaves out
+    if len(encoded) != bitstream.size_bytes(payload):
+        raise AssertionError("a file is not as large as was counted")
+    if caught:  # what is left of the file is one that is not damaged
+        if bitstream.decode(encoded, strict=True) != payload:
+            raise AssertionError("a damaged file decodes, but its payload does not survive")
+        return "damaged"
+    if data != encoded:
         raise AssertionError("a file decodes, but its payload encodes to other bytes")
     return "decoded"
 

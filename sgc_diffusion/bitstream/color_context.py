@@ -39,7 +39,8 @@ def frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
 def scales(height: int, width: int, quality: int) -> np.ndarray:
     """Return (h, w, 3) int32, 0 … 48: how many quarter octaves the expected size is above 2⁻⁵ steps."""
     rows, columns = np.arange(height), np.arange(width)
-    inner = load_tables()["color_scale"][np.minimum(rows, TABLE_SIDE - 1)][:, np.minimum(columns, TABLE_SIDE - 1)]
+    table = load_tables("color")["color_scale"]
+    inner = table[np.minimum(rows, TABLE_SIDE - 1)][:, np.minimum(columns, TABLE_SIDE - 1)]
     highest = np.maximum(rows[:, None], columns)
     falloff = np.array([_falloff(int(k)) for k in range(max(height, width))])[highest]
     area = 2 * ((height * width) ** 2).bit_length() - 2 * 17  # in 1/8 octave: coefficients grow with √(h·w) / 16
@@ -54,7 +55,7 @@ def _falloff(frequency: int) -> int:
 
 def expected(scale: np.ndarray) -> np.ndarray:
     """Return the expected size in 1/16 step, at most 8 steps, for scales."""
-    return load_tables()["color_expected"].astype(np.int32)[scale]
+    return load_tables("color")["color_expected"].astype(np.int32)[scale]
 
 
 @dataclass(frozen=True)

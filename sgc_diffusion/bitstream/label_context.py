@@ -71,14 +71,14 @@ def neighbors(maps: np.ndarray) -> np.ndarray:
     padded = np.pad(maps, ((0, 0), (PAD, 0), (PAD, PAD)), mode="edge")
     above = np.concatenate([first, maps[:, :-1, :1]], axis=1)
     current = np.concatenate([above.repeat(PAD, axis=2), maps], axis=2)
-    found = np.empty((len(OFFSETS), *maps.shape), dtype=np.uint8)
+    around = np.empty((len(OFFSETS), *maps.shape), dtype=np.uint8)
     for index, (dy, dx) in enumerate(OFFSETS):
         if dy == 0:
-            found[index] = current[:, :, PAD + dx : PAD + dx + width]
+            around[index] = current[:, :, PAD + dx : PAD + dx + width]
         else:
-            found[index] = padded[:, PAD + dy : PAD + dy + height, PAD + dx : PAD + dx + width]
-            found[index, :, 0] = first[:, 0]
-    return found
+            around[index] = padded[:, PAD + dy : PAD + dy + height, PAD + dx : PAD + dx + width]
+            around[index, :, 0] = first[:, 0]
+    return around
 
 
 def candidates(near: np.ndarray) -> list[np.ndarray]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgc_diffusion.bitstream.color import decode_color, encode_color
+from sgc_diffusion.bitstream.color_stream import decode_color, encode_color
 from sgc_diffusion.bitstream.errors import CorruptSectionError
-from sgc_diffusion.bitstream.labels import decode_labels, encode_labels
+from sgc_diffusion.bitstream.label_stream import decode_labels, encode_labels
 from sgc_diffusion.bitstream.range_coder import MAX_DROPPED, RangeDecoder, RangeEncoder
 from sgc_diffusion.payload import LabelLayer
 from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy

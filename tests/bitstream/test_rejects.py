@@ -1,12 +1,16 @@
 """One test for each way in which bytes can be wrong."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream.color import encode_color
-from sgc_diffusion.bitstream.container import checksum, sides, varint, write_layer
-from sgc_diffusion.bitstream.labels import encode_labels
+from sgc_diffusion.bitstream.color_stream import encode_color
+from sgc_diffusion.bitstream.container import checksum, write_layer
+from sgc_diffusion.bitstream.fields import sides, varint
+from sgc_diffusion.bitstream.label_stream import encode_labels
+from sgc_diffusion.payload import UnknownLayer
 
 LABELS = encode_labels(np.array([[1, 1, 4], [4, 4, 4]], np.uint8), "landscape-24")
 COLOR = encode_color(np.array([[[3, 0, -1], [0, 1, 0]]], np.int16), 32)
@@ -75,7 +79,13 @@ def test_the_unchanged_file_is_accepted():
 )
 def test_is_rejected(error, message, parts):
     with pytest.raises(error, match=message):
-        bitstream.decode(build(**parts))
+        bitstream.decode(build(**parts), strict=True)
+    if "tail" not in parts or error is bitstream.UnsupportedVersionError:
+        with pytest.raises(error, match=message):
+            bitstream.decode(build(**parts))
+    else:  # a damaged optional layer costs itself, not the file
+        with pytest.warns(bitstream.DamagedLayerWarning, match=message):
+            assert bitstream.decode(build(**parts)).label_map.tolist() == [[1, 1, 4], [4, 4, 4]]
 
 
 def test_empty_file_is_rejected():
@@ -93,8 +103,8 @@ def test_wrong_checksum_is_rejected():
 
 def test_empty_last_diagonal_is_rejected():
     """A stream that says that a channel goes on, but holds nothing there, is not what an encoder writes."""
-    from sgc_diffusion.bitstream import color as color_coder
     from sgc_diffusion.bitstream import color_context
+    from sgc_diffusion.bitstream import color_stream as color_coder
     from sgc_diffusion.bitstream.range_coder import RangeEncoder
 
     encoder = RangeEncoder()
@@ -105,14 +115,26 @@ def test_empty_last_diagonal_is_rejected():
         bitstream.decode(build(color=encoder.finish() + b"\x01"))
 
 
-def test_unknown_layers_are_skipped_and_the_file_may_end_after_any():
-    data = build(tail=write_layer(5, b"abc") + write_layer(100, bytes(300)))
-    ends = [len(build()), len(build()) + 7, len(data)]
-    assert all(bitstream.decode(data[:end]) == bitstream.decode(build()) for end in ends)
+def test_unknown_layers_are_kept_and_the_file_may_be_cut_after_the_color_layer():
+    tail = [write_layer(5, b"abc"), write_layer(100, bytes(300))]
+    data, whole = build(tail=b"".join(tail)), bitstream.decode(build())
+    kept = (UnknownLayer(5, b"abc"), UnknownLayer(100, bytes(300)))
+    ends = {len(build()) + len(b"".join(tail[:count])): kept[:count] for count in range(3)}
     assert bitstream.inspect(data).layer_bytes["type 100"] == 305
-    for end in set(range(len(data))) - set(ends):
-        with pytest.raises(bitstream.BitstreamError):
-            bitstream.decode(data[:end])
+    for end in range(len(data) + 1):
+        if end < len(build()):
+            with pytest.raises(bitstream.TruncatedStreamError):
+                bitstream.decode(data[:end])
+            continue
+        expected = dataclasses.replace(whole, layers=ends[max(whole_end for whole_end in ends if whole_end <= end)])
+        if end in ends:
+            assert bitstream.decode(data[:end], strict=True) == expected
+            assert bitstream.encode(expected) == data[:end]
+        else:
+            with pytest.warns(bitstream.DamagedLayerWarning, match="ends in its layer"):
+                assert bitstream.decode(data[:end]) == expected
+            with pytest.raises(bitstream.TruncatedStreamError):
+                bitstream.decode(data[:end], strict=True)
 
 
 def test_hostile_sizes_are_rejected_before_anything_is_allocated():

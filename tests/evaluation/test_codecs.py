@@ -14,7 +14,8 @@ from sgc_diffusion.evaluation.codecs import ANCHORS, expand_specs, make_codec, v
 from sgc_diffusion.evaluation.codecs.anchor import Anchor, require_package
 from sgc_diffusion.evaluation.codecs.annexb import decode_frame, mark_odd_size, true_size
 from sgc_diffusion.evaluation.codecs.budget import find_quality
-from sgc_diffusion.evaluation.codecs.reduced import SCALES, psnr_db, reduced_size
+from sgc_diffusion.evaluation.codecs.reduced import SCALES, reduced_size
+from sgc_diffusion.evaluation.metrics.distortion import psnr
 
 MIDDLE = {"vvc": 37, "hevc": 35, "av1": 50, "jpeg2000": 6, "jpeg": 50, "webp": 50, "jxl": 70}
 
@@ -45,9 +46,9 @@ def test_an_anchor_brings_the_picture_back(name, size, photo, tmp_path):
     codec.encode(image, path)
     decoded = codec.decode_image(path)
     assert decoded.size == image.size and decoded.mode == "RGB"
-    assert psnr_db(image, decoded) > 21
+    assert psnr(image, decoded) > 21
     assert path.stat().st_size < 0.5 * 3 * size[0] * size[1]
-    assert psnr_db(image, decoded) > psnr_db(image, Image.new("RGB", size, (128, 128, 128))) + 5
+    assert psnr(image, decoded) > psnr(image, Image.new("RGB", size, (128, 128, 128))) + 5
 
 
 @pytest.mark.parametrize("name", ["av1", "jpeg2000", "jpeg", "webp", "jxl"])
@@ -126,8 +127,8 @@ def test_luma_is_that_of_another_converter(photo):
 def test_the_round_trip_of_colors_loses_little(photo, size):
     image = photo.resize(size)
     gray = image.convert("L").convert("RGB")
-    assert psnr_db(image, yuv.planes_to_rgb(yuv.rgb_to_planes(image), size)) > 32  # chroma has a quarter of the samples
-    assert psnr_db(gray, yuv.planes_to_rgb(yuv.rgb_to_planes(gray), size)) > 55
+    assert psnr(image, yuv.planes_to_rgb(yuv.rgb_to_planes(image), size)) > 32  # chroma has a quarter of the samples
+    assert psnr(gray, yuv.planes_to_rgb(yuv.rgb_to_planes(gray), size)) > 55
 
 
 # ---- budgets ---------------------------------------------------------------------------------------------------------
@@ -192,11 +193,11 @@ def test_a_reduced_file_fits_and_comes_back_at_full_size(name, size, photo, tmp_
     assert result["scale"] == 1 / fitted.scale
     decoded = make_codec(f"{name}-down@{budget}").decode_image(path)  # told nothing but the file
     assert decoded.size == size
-    assert psnr_db(image, decoded) > 15
+    assert psnr(image, decoded) > 15
     again, plain_is_floor = make_codec(f"{name}@{budget}").fit(image)
     if not plain_is_floor:  # reducing is one more choice, so it loses two bytes at most
         again.encode(image, path)
-        assert psnr_db(image, decoded) > psnr_db(image, again.decode_image(path)) - 0.5
+        assert psnr(image, decoded) > psnr(image, again.decode_image(path)) - 0.5
 
 
 @pytest.mark.parametrize("spec", ["jpeg@100", "jpeg-down@100", "vvc@40", "av1-down@60"])

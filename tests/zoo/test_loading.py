@@ -176,7 +176,7 @@ def test_another_segmenter_feeds_the_decoder_and_is_saved_with_its_processor(
     pipeline.save_pretrained(tmp_path / "again")
     again = load(tmp_path / "again")
     assert type(again.segmenter).__name__ == "SegformerForSemanticSegmentation"
-    assert again._image_processor is not None
+    assert again.image_processor is not None
     assert (again.analyze(landscape(64, 48)).label_map == payload.label_map).all()
 
 
