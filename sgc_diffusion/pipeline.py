@@ -319,9 +319,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         return payloads if isinstance(image, (list, tuple)) else payloads[0]
 
     @overload
-    def compress(
-        self, image: ImageInput, *, key: bytes | None = ..., **options: Unpack[EncodingOptions]
-    ) -> bytes: ...
+    def compress(self, image: ImageInput, *, key: bytes | None = ..., **options: Unpack[EncodingOptions]) -> bytes: ...
 
     @overload
     def compress(
@@ -434,7 +432,9 @@ class SemanticCompressionPipeline(DiffusionPipeline):
             ValueError: as for `__call__`.
         """
         files = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
-        if not isinstance(files, (list, tuple)) or not all(isinstance(f, (bytes, bytearray, memoryview)) for f in files):
+        if not isinstance(files, (list, tuple)) or not all(
+            isinstance(f, (bytes, bytearray, memoryview)) for f in files
+        ):
             raise ValueError(
                 f"`data` must be the bytes of a file or a list of them, got {type(data).__name__}; read a file with "
                 "pathlib.Path(...).read_bytes()"
@@ -568,7 +568,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         images: list[Any] = [None] * len(payloads)
         self._interrupt = False
         for members in group_pictures(kinds, [size[-1][0] * size[-1][1] for size in sizes]):
-            observer = StepObserver(self.progress_bar, callback, lambda: self._interrupt)
+            observer = StepObserver(lambda total: self.progress_bar(total=total), callback, lambda: self._interrupt)
             batch = [payloads[index] for index in members]
             pixels = self.draw(batch, recipes[members[0]], [generators[index] for index in members], observer)
             for position, index in enumerate(members):
@@ -608,4 +608,3 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         if getattr(self, "few_step_head", None) is None:
             return self(payload).images[0]
         return self(payload, scheduler="lcm", num_inference_steps=1).images[0]
-

@@ -71,6 +71,7 @@ def main() -> None:
         preset="landscape-256",
         segmenter_short_side=recipe["segmenter"]["short_side"],
         few_step_head=export_head(unet, runs),
+        **recipe["drawing"],
     )
     temporary = arguments.output.with_suffix(".tmp")
     pipeline.to(dtype=torch.float16).save_pretrained(temporary, max_shard_size="14MB")

@@ -140,7 +140,9 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
         sizes = self.drawing_sizes(payloads[0])
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
-        passes = [Pass(*size, recipe.num_inference_steps, strength) for size, strength in zip(sizes, strengths, strict=True)]
+        passes = [
+            Pass(*size, recipe.num_inference_steps, strength) for size, strength in zip(sizes, strengths, strict=True)
+        ]
         colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
         return draw_in_passes(
             passes,

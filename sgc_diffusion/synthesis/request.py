@@ -1,6 +1,6 @@
 """What is asked of a drawing: is it possible, how is each picture drawn, and which are drawn together.
 
-    payloads, arguments ──checked──▶ recipes ──▶ labels of the pipeline's taxonomy ──▶ batches of one size and recipe
+payloads, arguments ──checked──▶ recipes ──▶ labels of the pipeline's taxonomy ──▶ batches of one size and recipe
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Label names of a segmenter → a named label set.
 
-    ("wall", "building, edifice", "sky", …) ──match_labels──▶ "ade20k-150", ids ──class_table──▶ the wanted taxonomy
+("wall", "building, edifice", "sky", …) ──match_labels──▶ "ade20k-150", ids ──class_table──▶ the wanted taxonomy
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where a pipeline's name leads, and how it is loaded without a word to the terminal.
 
-    name ──▶ embedded, folder or Hub id ──▶ folder with model_index.json ──checked──▶ pipeline of the family it names
-    base + controlnet ────────────────────▶ Stable Diffusion's components ──────────▶ pipeline
+name ──▶ embedded, folder or Hub id ──▶ folder with model_index.json ──checked──▶ pipeline of the family it names
+base + controlnet ────────────────────▶ Stable Diffusion's components ──────────▶ pipeline
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def _load_controlnet(name: str, controlnet: str | Path | None, options: LoadingO
     if unknown:
         raise ValueError(f"`{unknown[0]}` is no part or setting of {family.__name__}; leave it out")
     given = {key: value for key, value in options.components.items() if key in parts}
-    components = load_components(
-        base, str(controlnet or DEFAULT_CONTROLNET), options.hub, options.arguments(), given
-    )
+    components = load_components(base, str(controlnet or DEFAULT_CONTROLNET), options.hub, options.arguments(), given)
     return family(**components, **{key: value for key, value in options.components.items() if key in settings})
 
 
