@@ -10,13 +10,15 @@ leap from each of `FEW_STEPS` noise levels. Of two leaps from noise, the second 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from torch import nn
-from torch.func import functional_call
 
 from sgc_diffusion.synthesis.latent_diffusion import Predictor
 from sgc_diffusion.synthesis.tiling import Window
@@ -41,17 +43,53 @@ class FewStepHead(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompatibl
         head = cls({name: value for name, value in unet.config.items() if not name.startswith("_")})
         own = head.state_dict()
         head.load_state_dict({name: value for name, value in unet.state_dict().items() if name in own})
-        return head
+        return head.train(unet.training)
 
     def forward(self, unet: nn.Module, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """Return the velocity (B, C, h, w).
+        """Return the velocity, (B, C, h, w) floats. The denoiser is left as it is, also while this runs.
 
         Args:
-            unet: the denoiser whose way down is taken.
-            sample: (B, C + P, h, w) noisy latents and condition planes.
-            timestep: () or (B,).
+            unet: the denoiser whose way down is taken; a compiled one is run uncompiled.
+            sample: (B, C + P, h, w) floats: noisy latents and condition planes.
+            timestep: () or (B,) integers, 0 … 999.
         """
-        return functional_call(unet, dict(self.named_parameters()), (sample, timestep)).sample
+        unet = getattr(unet, "_orig_mod", unet)  # what torch.compile wrapped
+        hooks, arguments = _placement_hooks(unet), (sample, timestep)
+        for hook in hooks:
+            arguments, _ = hook.pre_forward(unet, *arguments)
+        velocity = self._join(unet)(*arguments, return_dict=False)[0]
+        for hook in reversed(hooks):
+            velocity = hook.post_forward(unet, velocity)
+        return velocity
+
+    def _join(self, unet: nn.Module) -> nn.Module:
+        """Return a denoiser of the way down of `unet` and this way up: an object of its own that copies no weights.
+
+        Swapping the weights of `unet` itself, as `torch.func.functional_call` does, would be seen by every other
+        thread that draws with it.
+        """
+        joined = copy.copy(unet)
+        for name in ("forward", "_old_forward", "_hf_hook", "_diffusers_hook"):  # these run `unet`
+            joined.__dict__.pop(name, None)
+        joined._modules = {**unet._modules, **self._modules}
+        for name in ("_forward_pre_hooks", "_forward_hooks"):  # whoever watches `unet` is shown `unet`
+            watchers = {key: partial(_show, unet, watcher) for key, watcher in getattr(unet, name).items()}
+            setattr(joined, name, watchers)
+        return joined
+
+
+def _show(unet: nn.Module, watcher: Callable, _: nn.Module, *arguments: Any) -> Any:
+    return watcher(unet, *arguments)
+
+
+def _placement_hooks(unet: nn.Module) -> list[Any]:
+    """Return the hooks that bring weights to the device when a module is called, outermost first.
+
+    Both libraries put them in place of `forward`: accelerate one (offloading of models and of layers), diffusers a
+    registry (offloading of groups).
+    """
+    registry, hook = getattr(unet, "_diffusers_hook", None), getattr(unet, "_hf_hook", None)
+    return [*(reversed(registry.hooks.values()) if registry else ()), *([hook] if hook else ())]
 
 
 def few_step_predictor(unet: nn.Module, head: FewStepHead, condition: torch.Tensor) -> Predictor:
@@ -59,8 +97,8 @@ def few_step_predictor(unet: nn.Module, head: FewStepHead, condition: torch.Tens
 
     Args:
         unet: its denoiser.
-        head: as above.
-        condition: (B, P, h, w): label planes, then color planes.
+        head: its way up to clean latents in few steps.
+        condition: (B, P, h, w) floats: label planes, then color planes.
     """
 
     def predict(latents: torch.Tensor, timestep: torch.Tensor, window: Window) -> torch.Tensor:

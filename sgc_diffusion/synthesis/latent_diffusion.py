@@ -105,6 +105,7 @@ def denoise(
     tile_side: int | None = None,
     detail_fill: float = 0.0,
     noise_gain: float = 1.0,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> torch.Tensor:
     """Noise `start` to the first timestep and denoise it from there.
 
@@ -119,6 +120,7 @@ def denoise(
         tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
         detail_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
         noise_gain: of the noise, beside that; a little more than 1 gives more texture.
+        is_interrupted: asked after each step; True ends the loop with what is there.
 
     Returns:
         (B, C, h, w) latents of unit scale.
@@ -139,6 +141,8 @@ def denoise(
         )
         latents = scheduler.step(prediction, timestep, latents, **options, return_dict=False)[0]
         latents = on_step(index, timestep, latents)
+        if is_interrupted():
+            break
     return latents
 
 

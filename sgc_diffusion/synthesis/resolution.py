@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import torch
+from PIL import Image
+
 MAX_ENLARGEMENT = 4.0  # per side, of the trained size; still larger pictures are resampled from there
 TOLERANCE = 1.25  # how much larger than trained a pass may be without an extra one
 MIN_LATENT_SIDE = 8
@@ -21,7 +25,7 @@ def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list
 
     Args:
         width: of the picture in pixels.
-        height: likewise.
+        height: of the picture in pixels.
         native_side: side in pixels of the squares that the denoiser was trained on, such as 256.
         multiple: what the sides must be divisible by, such as 32.
 
@@ -38,6 +42,11 @@ def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list
         rows, columns = side / math.sqrt(aspect), side * math.sqrt(aspect)
         sizes.append((_round_to(rows, multiple), _round_to(columns, multiple)))
     return sizes
+
+
+def native_size(unet):
+    """TEMP"""
+    return unet.config.sample_size
 
 
 def plan_passes(sizes: list[tuple[int, int]], num_steps: int, leaps: bool) -> list[tuple[int, int, int]]:
@@ -59,6 +68,25 @@ def plan_passes(sizes: list[tuple[int, int]], num_steps: int, leaps: bool) -> li
     if len(sizes) == 1 and num_steps > 1:
         return [(*sizes[0], num_steps - num_steps // 2), (*sizes[0], num_steps // 2)]
     return [(*size, num_steps) for size in sizes]
+
+
+def resize_pixels(pixels: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return a picture at another size, without a step through 8 bits.
+
+    Args:
+        pixels: (3, H, W) floats in [−1, 1], on any device.
+        height: wanted, in pixels.
+        width: wanted, in pixels.
+
+    Returns:
+        (3, height, width) float32 in [−1, 1] on the device of `pixels`: resampled by Pillow's Lanczos filter, which
+        averages over what it leaves out, and clipped where the filter rings.
+    """
+    planes = pixels.detach().float().cpu().numpy()
+    if planes.shape[-2:] != (height, width):
+        resized = [Image.fromarray(plane).resize((width, height), Image.Resampling.LANCZOS) for plane in planes]
+        planes = np.stack([np.asarray(plane) for plane in resized])
+    return torch.from_numpy(np.clip(planes, -1, 1)).to(pixels.device)
 
 
 def _round_to(side: float, multiple: int) -> int:

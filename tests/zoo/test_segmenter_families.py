@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
-from sgc_diffusion.analysis.segmenters import load_segmenter, segmenter_table
 from sgc_diffusion.taxonomy import load_taxonomy
+from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 
 SQUARE = {"height": 64, "width": 64}
 
@@ -225,7 +225,7 @@ def test_it_loads_by_its_type_segments_and_feeds_a_decoder_of_another_taxonomy(
 
     pipeline.save_pretrained(tmp_path / "again")
     again = SemanticCompressionPipeline.from_pretrained(tmp_path / "again")
-    assert type(again._image_processor) is type(pipeline._image_processor)
+    assert type(again.image_processor) is type(pipeline.image_processor)
     assert np.array_equal(again.analyze(image).label_map, payload.label_map)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sgc_diffusion.evaluation.metrics.pixels import imagenet_normalized, to_tensor
-from sgc_diffusion.evaluation.metrics.weights import fill, load_state
+from sgc_diffusion.features.pixels import imagenet_normalized, to_tensor
+from sgc_diffusion.features.weights import fill, load_state
 
 SHORT_SIDE = 224  # pixels that the classifier sees, as in its training; the other side follows
 LAST_LAYER = -1  # VGG's last pooling is behind the features that are weighed

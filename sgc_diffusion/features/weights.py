@@ -93,8 +93,8 @@ def find(file: WeightsFile, folder: Path | None) -> Path:
     import torch
     from huggingface_hub import constants
 
-    if found := locate(file, folder):
-        return found
+    if path := locate(file, folder):
+        return path
     if not file.url or constants.HF_HUB_OFFLINE:
         raise WeightsError(f"no weights: {file.command(folder)}")
     target = cache_folder() / file.name
