@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sgc_diffusion.pipeline_encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.analysis.color import extract_color_map
@@ -28,7 +29,6 @@ from sgc_diffusion.analysis.rate_control import COLOR_RANGE, color_distortion, l
 from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit
-from sgc_diffusion.pipeline_encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 
 BUDGETS = (40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 1000, 2000, 4000)
 

@@ -1,17 +1,18 @@
 """TEMPORARY until the analysis branch is merged."""
 
 from __future__ import annotations
-from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
 import numpy as np
 from PIL import Image
-from pathlib import Path
-from sgc_diffusion.analysis.by_synthesis import nearest_picture
+
 from sgc_diffusion.analysis.color import extract_color_map
 from sgc_diffusion.analysis.image_input import to_rgb
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
-from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload
 
 ImageInput = Image.Image | np.ndarray | str | Path

@@ -1,10 +1,27 @@
-"""Which label a cell has that is like none of its candidates: one of those used before, or a new one.
+"""Labels that no neighbor has
+
+A cell that is coded as a class has the label of none of W, N, NE, NW, WW, NN and NEE (cell (0, 0) has no such
+neighbors). Its label is one that was coded as a class before, or a new one.
 
     is it new? ──no──▶ is it the label last named? the one before? …
         └─────yes────▶ one symbol among the labels not used yet, by prior × (what is above) × (height in picture)
 
-The labels used before are kept in the order in which they were last named. The prior is per taxonomy; the two factors
-are known for the 24 groups of `landscape-24`, to which classes of other taxonomies belong by their map.
+- `named` lists the labels coded as classes so far, each once, the last coded first. It is empty at first.
+- The candidates are the labels of `named`, in its order, that none of the seven neighbors has; n is their number.
+- G(x) is the group of label x, 0 … 24: for `landscape-24` x itself; for another taxonomy the class of `landscape-24`
+  whose list in `maps["landscape-24"]` of the taxonomy's file names it; 24 if the file has no such map.
+- g = G(label of N), for cell (0, 0) 24.
+- h = 1 if the seven neighbors all have one label, else 0. For b see "The label layer".
+
+1. Without candidates the label is new. If there are candidates but `named` holds every label of the taxonomy, it is
+   not new. Otherwise a decision says whether it is new, with z = class_new[8 · (2 · b + h) + min(n, 8) − 1].
+2. A label that is not new: for candidate i = 0, 1, … n − 2 a decision says whether it is this one, with
+   z = class_rank[5 · min(i, 4) + min(n − i, 6) − 2] + class_pair[25 · g + G(candidate i)]. The first 1 ends it. After
+   only 0s it is the last candidate.
+3. A new label is one symbol among all labels of the taxonomy in the order of their ids. A label of `named` has weight
+   0, label x otherwise ⌊prior[x] · class_follow[g][G(x)] · class_band[⌊(b + 1) / 2⌋][G(x)] / 256⌋ + 1. Here prior is
+   table `prior_NAME` for the taxonomy NAME, or 8 for every label if there is no such table.
+4. The label becomes the first of `named`.
 """
 
 from __future__ import annotations

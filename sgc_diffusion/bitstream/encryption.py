@@ -1,11 +1,24 @@
-"""Sealing the layers of a file with a key: AES-256-GCM through the `cryptography` package.
+"""Sealed files
 
-    header (stays readable, authenticated) │ nonce, 12 bytes │ sealed layers │ tag, 16 bytes
+If bit 4 of the version byte is set, the file is sealed with AES-256-GCM:
 
+| size | type | meaning |
+|---|---|---|
+| … | | the header with the recipe fields, readable, without the checksum |
+| 12 | bytes | nonce |
+| … | bytes | ciphertext of all layers, required and optional, framed as in a plain file |
+| 16 | bytes | tag |
+
+1. The key has 32 bytes. The reader is given it, or a passphrase.
+2. The additional authenticated data are all bytes before the nonce.
+3. From a passphrase, the key is made by scrypt (RFC 7914) with N = 2¹⁵, r = 8, p = 3, 32 bytes long; the secret is the
+   passphrase in Unicode's form NFC, encoded in UTF-8, the salt is the nonce of the file. Nothing in the file says
+   whether a key or a passphrase sealed it.
+4. A writer MUST draw a new random nonce for each file, and SHOULD NOT seal more than 2³² files with one key.
+
+Readable without the key are the format version, the size of the picture and the recipe; nothing of labels and colors.
 Compression comes before encryption, so the size of the file, like its name and time, still tells something about the
-picture: a plain sky takes fewer bytes than a street. Readable without the key are format version, width, height and the
-decoder recipe; nothing of labels and colors. A nonce is drawn for each file, so the same payload gives other bytes each
-time; one key must not seal more than 2³² files.
+picture: a plain sky takes fewer bytes than a street.
 """
 
 from __future__ import annotations

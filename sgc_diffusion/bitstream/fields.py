@@ -1,4 +1,24 @@
-"""The fields of a file: fixed integers, varints, and pairs of sides ↔ bytes."""
+"""Notation and fields
+
+"MUST" marks what a writer has to do and what a reader has to reject if it was not done.
+
+- ⌊x⌋ is the largest integer not above x.
+- `>>` and `<<` shift the bits of an integer; a right shift of a negative integer rounds down.
+- A limit L is *reached* by x if x ≥ L. "How many of 2 3 5 are reached by x" is 0, 1, 2 or 3.
+- u8, u16: unsigned integers of 1 and 2 bytes, little-endian.
+- bytes: as they stand.
+
+**varint**: an unsigned integer in LEB128.
+
+1. The integer is cut into groups of 7 bits, the lowest first.
+2. Each group is one byte; its bit 7 is 1 if another group follows.
+3. It MUST take its shortest form (no last byte 0 after another one) and at most 4 bytes.
+
+**sides**: two integers a and b, each from 1 to a limit that is given where the field is used.
+
+1. If a = b: varint(2·a).
+2. Else: varint(2·a + 1), varint(b). In this form a and b MUST differ.
+"""
 
 from __future__ import annotations
 

@@ -1,20 +1,70 @@
-"""A whole file: `encode`, `decode`, and how large it will be."""
+"""A file
+
+A `.sgc` file holds the true size of a picture, how it is to be drawn, a map of class ids, a map of coarse colors, and
+any number of optional layers. The format version is independent of the version of the package. The same payload gives
+the same file on every machine: every number in a file comes from integer arithmetic.
+
+**The parts of a plain file, in this order**
+
+1. The header with the recipe (section "The header").
+2. A checksum of 2 bytes.
+3. The label layer, then the color layer: every file has both.
+4. Optional layers, to the end of the file (section "Layers").
+
+A sealed file has the header, a nonce, and everything that follows the checksum encrypted (section "Sealed files").
+
+**A writer** MUST write, for a given payload without a key, exactly the bytes that this text gives.
+
+**A reader** MUST go through a file in these steps, and reject it at the first that fails; which errors there are is in
+section "Errors and limits".
+
+1. Read the header.
+2. Sealed: decrypt what follows. Plain: read the checksum.
+3. Read the lengths and bodies of the label layer and of the color layer.
+4. Plain: compare the checksum.
+5. Decode the label layer, then the color layer.
+6. Read the optional layers; a damaged one is no reason to reject the file.
+
+**Example**, `tests/golden/tiny.sgc`, 29 bytes:
+
+    53 47 43 01 81 01 30 01 00 00 07 81 05 00 08 fc
+    91 fc 0a 20 08 ed 21 d7 bc 22 83 99 8f
+
+| bytes | part | meaning |
+|---|---|---|
+| `53 47 43` | signature | "SGC" |
+| `01` | version and flags | version 1, not sealed, no recipe fields |
+| `81 01` | first side | varint 129 = 2·64 + 1: the width is 64, and the height differs |
+| `30` | second side | varint 48: the height |
+| `01` | profile | landscape-256 |
+| `00 00` | weights hash | unknown |
+| `07 81` | checksum | 0x8107, over the 10 bytes before it and the 17 bytes after it |
+| `05` | length | the label layer has 5 bytes |
+| `00` | taxonomy | landscape-24 |
+| `08` | sides | varint 8 = 2·4: 4 rows, 4 columns |
+| `fc 91 fc` | label stream | four rows of the classes 12 12 11 11 |
+| `0a` | length | the color layer has 10 bytes |
+| `20` | quality | 32 |
+| `08` | sides | 4 rows, 4 columns |
+| `ed 21 d7 bc 22 83 99 8f` | color stream | the levels below |
+
+The levels of channel 0, by rows u = 0 … 3, are (2, −1, 1, 1), (−2, 2, 1, 1), (−2, −1, −1, 0) and (1, 0, 0, 0); of
+channel 1 only l(0, 1, 1) = 1 is not zero, of channel 2 only l(0, 0, 2) = −1. They stand for a color map whose first
+cell is (138, 140, 123) and whose last is (149, 167, 164).
+"""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 from sgc_diffusion.bitstream.coded_layers import read_optional, write_coded, write_layers
-from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, Damage, checksum, read_container
-from sgc_diffusion.bitstream.encryption import NONCE_BYTES, TAG_BYTES, Passphrase, seal
-from sgc_diffusion.bitstream.errors import CorruptSectionError, DamagedLayerWarning
+from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, read_container, warn_of_damages, write_container
+from sgc_diffusion.bitstream.encryption import NONCE_BYTES, TAG_BYTES, Passphrase
+from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.header import Header, write_header
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers
 from sgc_diffusion.bitstream.layers import COLOR, LABELS
 from sgc_diffusion.payload import Layer, SemanticPayload
-
-_NAMED_DAMAGES = 8  # that a warning lists
 
 
 def encode(payload: SemanticPayload, *, key: bytes | Passphrase | None = None) -> bytes:
@@ -34,11 +84,8 @@ def encode(payload: SemanticPayload, *, key: bytes | Passphrase | None = None) -
         >>> encode(decode(data)) == data
         True
     """
-    header = write_header(Header(payload.width, payload.height, payload.recipe, key is not None))
-    required, optional = write_layers(payload)
-    if key is not None:
-        return header + seal(header, required + optional, key)
-    return header + checksum(header + required) + required + optional
+    header = Header(payload.width, payload.height, payload.recipe, key is not None)
+    return write_container(header, *write_layers(payload), key)
 
 
 def size_bytes(payload: SemanticPayload, *, sealed: bool = False) -> int:
@@ -102,12 +149,5 @@ def decode(data: bytes, *, key: bytes | Passphrase | None = None, strict: bool =
     layers, damages = read_optional(container.optional, replace(decoded, color=color))
     if strict and damages:
         raise damages[0].error
-    if damages:
-        warnings.warn(_damage_text(damages), DamagedLayerWarning, stacklevel=2)
+    warn_of_damages(damages, stacklevel=3)
     return SemanticPayload(header.width, header.height, labels, color, header.recipe, layers)
-
-
-def _damage_text(damages: list[Damage]) -> str:
-    reasons = "; ".join(f"{damage.name}: {damage.error}" for damage in damages[:_NAMED_DAMAGES])
-    more = f"; and {len(damages) - _NAMED_DAMAGES} more" if len(damages) > _NAMED_DAMAGES else ""
-    return f"{len(damages)} damaged optional layers were left out ({reasons}{more})"

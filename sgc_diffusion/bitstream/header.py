@@ -1,4 +1,34 @@
-"""Header and recipe ↔ bytes."""
+"""The header
+
+| size | type | meaning |
+|---|---|---|
+| 3 | bytes | signature `53 47 43` ("SGC") |
+| 1 | u8 | bits 0–3: version, 1. Bit 4: the file is sealed. Bit 5: recipe fields follow. Bits 6–7 MUST be 0 |
+| 1–7 | sides | width and height of the picture in pixels, each 1 … 2²⁰ |
+| 1 | u8 | profile |
+| 2 | u16 | weights hash: the first two bytes of the hash of the pipeline's weights, 0 if unknown |
+| 0–8 | | the recipe fields, if bit 5 is set |
+
+The profile is the pipeline that the file is made for: custom 0, landscape-256 1, semantic-synthesis-512 2,
+semantic-synthesis-256 3, controlnet-seg 4.
+
+**Recipe fields.** A mask (u8), then each field whose bit is set in the mask, in this order:
+
+| bit | field | type | range | default | default of profiles 2 and 3 |
+|---|---|---|---|---|---|
+| 0 | scheduler | u8 | below | 0 | 1 |
+| 1 | steps | u16 | 1 … 1000 | 20 | 200 |
+| 2 | strength in 1/100 | u8 | 1 … 100 | 100 | 70 |
+| 3 | guidance scale in 1/10 | u8 | 0 … 255 | 30 | 20 |
+| 4 | seed | u16 | 0 … 65535 | 0 | 0 |
+
+The schedulers are dpm-solver++ 0, ddim 1, unipc 2, lcm 3.
+
+- A field that is not in the file has its default.
+- A field that has its default MUST be left out.
+- The mask MUST NOT be 0: without fields, bit 5 of the flags is 0 and there is no mask.
+- Bits 5–7 of the mask MUST be 0.
+"""
 
 from __future__ import annotations
 

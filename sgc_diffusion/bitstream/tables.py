@@ -1,4 +1,23 @@
-"""The integer tables that give every probability: trained offline, shipped, part of the format version."""
+"""Probabilities
+
+All probabilities come from tables of integers that were trained once and belong to the format version. An entry is a
+piece of evidence in 1/32 nat of log-odds for a 1, and independent evidence adds up: z is a sum of entries, and the
+probability of the 1 is squash(z) / 65536, where
+
+    squash(z) = entry min(max(z, −352), 352) + 352 of table `squash`
+
+The tables are arrays in row-major order in three files of `sgc_diffusion/bitstream`. The SHA-256 over the bytes
+(little-endian) of all tables of a file, in order of the tables' names, is:
+
+| file | tables | SHA-256 |
+|---|---|---|
+| `shared.npz` | `squash` | 886b365c57e9297d374634f3de5292baa17eabd03dd8d4261a8a3ccdb3336626 |
+| `labels.npz` | `label_…`, `class_…`, `prior_…` | 56c110e96d7cffff4f3a242572dba8470455a88a17b8dade2bd16f63ec42cc95 |
+| `color.npz` | `color_…` | 80b66f53f650e8966f37a7441af4f9fadd0f8e2d0ad98587727bcc1363b8c5b3 |
+
+Over the tables of all three files, in order of name, it begins 3ca752ccd401ef58. How they were made is in
+`pipelines/entropy_tables`.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import codecs
+import importlib.util
 from pathlib import Path
 
 from sgc_diffusion import bitstream

@@ -1,24 +1,26 @@
-"""Color map ↔ quantized transform coefficients; the inverse is integer arithmetic only.
+"""What the color levels mean
 
     color_map ──3-D DCT──▶ coefficients ──divide by STEPS[quality], decide──▶ levels    (quantize, lossy, encoder only)
     levels ──× STEPS[quality]──▶ coefficients ──integer inverse DCT, clip──▶ color_map  (dequantize, exact everywhere)
 
 The transform is the orthonormal DCT-II along the rows, the columns and the three channels R, G, B. Along the channels
 its vectors are (1, 1, 1), (1, 0, −1) and (1, −2, 1), nearly the principal axes of photographs; orthonormal, so that
-one step for every coefficient spends the bits where they lower the squared error in RGB most.
+the same step for every coefficient spends the bits where they lower the squared error in RGB most.
 
-A quality is an index into `STEPS`: the quantizer step in 1/8 of a gray level, growing by 2^(1/8) from one to the
-next; quality 0 is the finest.
+The quality is an index into `STEPS`, the quantizer steps in 1/8 of a gray level; quality 0 is the finest. STEPS[i] is
+16 · 2^(i/8), rounded to the nearest integer, for i = 0 … 63.
 
-`dequantize` is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋:
+**From levels to colors**, for a map of h rows and w columns. B(n)[k, i] is √(1/n) for k = 0, else
+√(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer. r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋. All
+values are integers of 64 bits:
 
-    x = levels · STEPS[quality]                    (u, v, k)
-    x = r(Σ over k of x · B(3)[k, c], 12)          (u, v, c)
-    x = r(Σ over u of x · B(h)[u, i], 16)          (i, v, c)
-    x = r(Σ over v of x · B(w)[v, j], 16)          (i, j, c)
-    color = min(max(r(x, 7) + 128, 0), 255)
+    x(u, v, k) = level(u, v, k) · STEPS[quality]
+    x(u, v, c) = r(Σ over k of x(u, v, k) · B(3)[k, c], 12)
+    x(i, v, c) = r(Σ over u of x(u, v, c) · B(h)[u, i], 16)
+    x(i, j, c) = r(Σ over v of x(i, v, c) · B(w)[v, j], 16)
+    color(i, j, c) = min(max(r(x(i, j, c), 7) + 128, 0), 255)
 
-B(n)[k, i] is √(1/n) for k = 0, else √(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer.
+Here k = 0, 1, 2 is the channel of the levels and c = 0, 1, 2 is R, G, B (sRGB) in row i and column j of the map.
 """
 
 from __future__ import annotations

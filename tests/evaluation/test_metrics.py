@@ -12,8 +12,9 @@ from huggingface_hub import constants
 from PIL import Image
 from scipy.ndimage import correlate1d
 
-from sgc_diffusion.evaluation.metrics import METRICS, importance, load_metrics, segmenter, weights
+from sgc_diffusion.evaluation.metrics import METRICS, load_metrics, segmenter
 from sgc_diffusion.evaluation.metrics.distortion import block_ssim, ms_ssim, psnr, si_ssim, ssim
+from sgc_diffusion.features.grad_cam import load_grad_cam
 from sgc_diffusion.features.weights import WeightsError, WeightsFile, find, load_state
 
 PIXEL_METRICS = ("psnr", "ssim", "ms_ssim")
@@ -137,7 +138,7 @@ def test_a_file_of_weights_executes_nothing(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read as weights"):
         load_state(tmp_path / "cut.safetensors")
     torch.save({"params": {"module.a": torch.ones(1)}}, tmp_path / "good.pth")
-    assert list(weights.load_state(tmp_path / "good.pth")) == ["a"]
+    assert list(load_state(tmp_path / "good.pth")) == ["a"]
 
 
 def test_psnr_is_that_of_the_formula():
@@ -220,8 +221,8 @@ def test_grad_cam_weighs_the_maps_that_speak_for_the_class(tmp_path, monkeypatch
     red = (picture[..., 0] / 255 - 0.485) / 0.229
     green = (picture[..., 1] / 255 - 0.456) / 0.224
     wanted = np.maximum(0, 2 * red - green) / 224**2  # the class is a mean over places: every place has its share
-    assert importance.load_grad_cam(tmp_path / "vgg16.pth")(picture) == pytest.approx(wanted, abs=1e-9)
+    assert load_grad_cam(tmp_path / "vgg16.pth")(picture) == pytest.approx(wanted, abs=1e-9)
     evaluator = load_metrics(["si_ssim"], weights_dir=tmp_path)
     original, decoded = pair(224)
-    expected = si_ssim(original, decoded, importance.load_grad_cam(tmp_path / "vgg16.pth")(original))
+    expected = si_ssim(original, decoded, load_grad_cam(tmp_path / "vgg16.pth")(original))
     assert evaluator.measure(original, decoded) == {"si_ssim": pytest.approx(expected)}

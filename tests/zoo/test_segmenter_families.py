@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
-from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 from sgc_diffusion.taxonomy import load_taxonomy
+from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 
 SQUARE = {"height": 64, "width": 64}
 

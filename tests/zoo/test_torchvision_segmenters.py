@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
+from sgc_diffusion.taxonomy import class_table, load_taxonomy
 from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 from sgc_diffusion.zoo.torchvision_segmenters import NAMES, TorchvisionSegmenter, load_deeplab
-from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 PUBLISHED_FILES = {
     "deeplabv3_resnet50": "deeplabv3_resnet50_coco-cd0a2569.pth",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from PIL import Image
 from sgc_diffusion.evaluation.codecs.codec import Codec, installed_versions, write_file
 from sgc_diffusion.payload.recipe import SCHEDULERS, preset_values
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES
-from sgc_diffusion.zoo.names import hash_weights, resolve_name
+from sgc_diffusion.zoo.names import resolve_name
 
 PACKAGE = Path(__file__).parents[2]
 DEFAULT_PIPELINE = "landscape-256"
+FROM_HUB = {pipeline.name for pipeline in KNOWN_PIPELINES if pipeline.sources and "://" not in pipeline.sources[0]}
+PIPELINE_SUFFIXES = {".safetensors", ".bin", ".json"}
 NUMBERS = {  # option → what the pipeline calls it, its type, and the range that the pipeline takes
     "steps": ("num_inference_steps", int, 1, 1000),
     "strength": ("strength", float, 0.01, 1.0),
@@ -90,8 +93,7 @@ class SgcCodec(Codec):
 
     def check(self) -> None:
         """See the base class; a pipeline that leads nowhere is found here, before any picture is opened."""
-        from_hub = [one.name for one in KNOWN_PIPELINES if one.sources and "://" not in one.sources[0]]
-        if self.pipeline_name not in from_hub:
+        if self.pipeline_name not in FROM_HUB:
             resolve_name(self.pipeline_name)
 
     def load(self) -> None:
@@ -108,16 +110,13 @@ class SgcCodec(Codec):
         return pipeline.to(self.options["device"]) if "device" in self.options else pipeline
 
     def versions(self) -> dict[str, str]:
-        """See the base class; this package's sources and the weights count as versions."""
-        digest = hashlib.sha256()
-        for path in sorted(PACKAGE.rglob("*.py")):
-            if "evaluation" not in path.relative_to(PACKAGE).parts:
-                digest.update(path.read_bytes())
-        versions = {"sgc_diffusion sources": digest.hexdigest()[:12]}
-        if self.pipeline_name not in [one.name for one in KNOWN_PIPELINES if one.name != DEFAULT_PIPELINE]:
+        """See the base class; this package's sources and the pipeline's weights and settings count as versions."""
+        sources = [path for path in PACKAGE.rglob("*.py") if "evaluation" not in path.relative_to(PACKAGE).parts]
+        versions = {"sgc_diffusion sources": _digest(sources)}
+        if self.pipeline_name not in FROM_HUB:
             folder = Path(resolve_name(self.pipeline_name))
             if folder.is_dir():
-                versions["weights"] = f"{hash_weights(folder):04x}"
+                versions["pipeline"] = _digest(path for path in folder.rglob("*") if path.suffix in PIPELINE_SUFFIXES)
         return versions | installed_versions("torch", "diffusers", "transformers", "numpy", "pillow")
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
@@ -133,6 +132,14 @@ class SgcCodec(Codec):
 
         generator = torch.Generator("cpu").manual_seed(seed)
         return self._pipeline.decompress(path.read_bytes(), generator=generator, **self._drawing).images[0]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
 
 
 def _number(key: str, text: str) -> float:

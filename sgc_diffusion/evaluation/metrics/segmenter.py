@@ -1,6 +1,6 @@
 """The segmenter of the label metrics: picture → label map, by any model of the ecosystem or a .tflite file.
 
-"owner/name", folder, "torchvision/…:FILE" ──analysis.segmenters──▶ network ─┐
+"owner/name", folder, "torchvision/…:FILE" ──zoo.segmenters──▶ network ─┐
 "….tflite" (1, H, W, 3) in [−1, 1] ──ai-edge-litert──▶ logits (1, h, w, K) ──┴──argmax──▶ (h, w) label map
 
 A map's grid depends on the picture's size alone, so that the maps of a picture and of its decoded version agree.
@@ -26,7 +26,7 @@ class NetworkSegmenter:
     """A transformers or torchvision model.
 
     Args:
-        name: as `analysis.segmenters.load_segmenter` takes it.
+        name: as `zoo.segmenters.load_segmenter` takes it.
         device: to compute on.
 
     Attributes:
