@@ -103,6 +103,9 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     def check_recipe(self, recipe: DecoderRecipe) -> None:
         """Raise ValueError for a recipe that needs what this pipeline has not; by default there is none."""
 
+    def check_components(self) -> None:
+        """Raise ValueError where components do not fit each other or the settings; by default nothing is asked."""
+
     def configure(self, taxonomy: str, profile: str, preset: str, segmenter_short_side: int) -> None:
         """Keep the settings that all families have; to be called at the end of `__init__`.
 
@@ -125,6 +128,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         )
         self.tile_side: int | None = None
         self._interrupt = False
+        self.check_components()
         if self.segmenter is not None:
             segmenter_table(self.segmenter, taxonomy)
 

@@ -7,7 +7,8 @@ import pytest
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticPayload, decode, encode
 from sgc_diffusion.analysis.labels import segment_images
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
-from sgc_diffusion.zoo.segmenters import load_segmenter, match_labels, segmenter_table
+from sgc_diffusion.taxonomy.matching import match_labels
+from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 
 
 def test_a_model_that_does_not_segment_is_refused(tmp_path):
