@@ -110,29 +110,36 @@ def contexts(levels: np.ndarray, quality: np.ndarray, tables: dict[str, np.ndarr
     other = np.zeros_like(sizes)
     other[..., 1:] = np.minimum(sizes[..., :1], 3)
     other[..., 2] += 4 * np.minimum(sizes[..., 1], 3)
-    signs = np.sign(levels.astype(np.int32))
-    other_signs = np.full_like(sizes, 4)
-    other_signs[..., 1:] += 3 * signs[..., :1]
-    other_signs[..., 2] += signs[..., 1]
-    edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
-    near_signs = (
-        40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
-    )
     last = np.where(sizes > 0, diagonal[..., None], 0).max(axis=(1, 2))
-    place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
     return ColorContexts(
         energy=(scale * 13 + near) * 3 + channel,
         shape=(((np.minimum(up, 3) * 4 + np.minimum(left, 3)) * 4 + np.minimum(corner, 3)) * 16 + other) * 3 + channel,
         activity=(_activities(sizes, awaited, diagonal) * NUM_SCALES + scale) * 3 + channel,
         ending=(np.clip(last[:, None, None] - diagonal[..., None], 0, 7) * 13 + near) * 3 + channel,
-        sign_place=np.broadcast_to(place[..., None] * 3 + channel, sizes.shape),
-        sign_other=(edge * 9 + other_signs) * 3 + channel,
-        sign_near=edge * 81 + near_signs,
         scale=scale,
         near=near,
         is_coded=diagonal[..., None] <= last[:, None, None],
         last=last,
+        **_sign_contexts(levels),
     )
+
+
+def _sign_contexts(levels: np.ndarray) -> dict[str, np.ndarray]:
+    """The contexts of the signs by name, each (B, h, w, 3) int32."""
+    height, width = levels.shape[1:3]
+    signs = np.sign(levels.astype(np.int32))
+    other = np.full_like(signs, 4)
+    other[..., 1:] += 3 * signs[..., :1]
+    other[..., 2] += signs[..., 1]
+    near = 40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
+    place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
+    channel = np.arange(3, dtype=np.int32)
+    return {
+        "sign_place": np.broadcast_to(place[..., None] * 3 + channel, signs.shape),
+        "sign_other": (edge * 9 + other) * 3 + channel,
+        "sign_near": edge * 81 + near,
+    }
 
 
 def shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
