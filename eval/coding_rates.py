@@ -27,11 +27,15 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.analysis.rate_control import drop_islands
-from sgc_diffusion.bitstream.color import encode_color, write_color
-from sgc_diffusion.bitstream.labels import encode_labels, write_labels
+from sgc_diffusion.analysis.grid import vote
+from sgc_diffusion.analysis.simplification import drop_islands
+from sgc_diffusion.bitstream.color_stream import encode_color, write_color
+from sgc_diffusion.bitstream.label_stream import encode_labels, write_labels
 from sgc_diffusion.evaluation.measurement import commit
+from sgc_diffusion.evaluation.metrics.distortion import psnr
+from sgc_diffusion.evaluation.pictures import center_square
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload, color_transform
+from sgc_diffusion.payload.grid import enlarge
 
 SIDE, COLOR_SIDE, GRIDS = 512, 16, (32, 64, 128)
 SETS = {"sflckr": ("coco-stuff-182", 255, 0), "coco": ("coco-stuff-182", 255, 0), "ade20k": ("ade20k-150", 0, 1)}
@@ -57,21 +61,13 @@ class CodeLength:
         self.bits -= math.log2(size / total)
 
 
-def center_square(image: Image.Image, resample: Image.Resampling) -> np.ndarray:
-    """Return the center square at 512×512."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return np.asarray(image.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), resample))
-
-
 def majority(labels: np.ndarray, grid: int, void: int) -> np.ndarray:
     """Return (grid, grid): the label of most pixels of each cell; cells without any take that of the nearest."""
-    cells = labels.reshape(grid, SIDE // grid, grid, SIDE // grid)
-    present = [label for label in np.unique(labels) if label != void]
-    votes = np.stack([(cells == label).sum(axis=(1, 3)) for label in present])
-    chosen = np.array(present, dtype=np.uint8)[votes.argmax(axis=0)]
-    _, nearest = distance_transform_edt(votes.sum(axis=0) == 0, return_indices=True)
-    return chosen[tuple(nearest)]
+    weights = np.ones(256)
+    weights[void] = 0
+    voted = vote(labels, grid, grid, weights)
+    _, nearest = distance_transform_edt(voted == void, return_indices=True)
+    return voted[tuple(nearest)]
 
 
 def saved_bytes(array: np.ndarray, codec: str, **options: object) -> int:
@@ -104,23 +100,18 @@ def label_rates(labels: np.ndarray, name: str, void: int, first: int) -> dict[st
     return rates
 
 
-def psnr_db(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the peak signal-to-noise ratio of two uint8 arrays."""
-    return float(10 * np.log10(255**2 / max(((first.astype(float) - second) ** 2).mean(), 1e-12)))
-
-
 def color_rates(color_map: np.ndarray) -> dict[str, dict[str, float]]:
     """Return bytes and PSNR at several of our qualities, and of general codecs: lossless, and lossy at 31 dB."""
     rates = {}
     for quality in (24, 28, color_transform.DEFAULT_QUALITY, 36, 40, 48):
-        levels = color_transform.forward(color_map, quality)
+        levels = color_transform.quantize(color_map, quality)
         counter = CodeLength()
         write_color(counter, levels, quality)  # type: ignore[arg-type]
-        restored = color_transform.inverse(levels, quality)
+        restored = color_transform.dequantize(levels, quality)
         rates[f"ours quality {quality}"] = {
             "bytes": len(encode_color(levels, quality)),
             "ideal": counter.bits / 8,
-            "psnr_db": psnr_db(color_map, restored),
+            "psnr_db": psnr(color_map, restored),
         }
     rates |= {f"{codec} lossless": {"bytes": float(measure(color_map))} for codec, measure in LOSSLESS.items()}
     for codec in ("JPEG", "WEBP", "JXL", "AVIF"):
@@ -132,7 +123,7 @@ def _cheapest(color_map: np.ndarray, codec: str) -> dict[str, float]:
     for quality in range(10, 100, 2):
         stream = io.BytesIO()
         Image.fromarray(color_map).save(stream, codec, quality=quality)
-        reached = psnr_db(color_map, np.asarray(Image.open(io.BytesIO(stream.getvalue())).convert("RGB")))
+        reached = psnr(color_map, np.asarray(Image.open(io.BytesIO(stream.getvalue())).convert("RGB")))
         if reached >= 31:
             return {"bytes": len(stream.getvalue()), "psnr_db": reached}
     return {"bytes": math.nan, "psnr_db": math.nan}
@@ -156,15 +147,15 @@ def file_rates(labels: np.ndarray, color_map: np.ndarray, name: str, void: int) 
         "encode_ms": _best_ms(lambda: bitstream.encode(payload)),
         "decode_ms": _best_ms(lambda: bitstream.decode(data)),
         "webp_lossless_encode_ms": _best_ms(lambda: webp([label_layer.label_map, color_map])),
-        "webp_lossless_decode_ms": _best_ms(lambda: [np.asarray(Image.open(one)) for one in streams]),
+        "webp_lossless_decode_ms": _best_ms(lambda: [np.asarray(Image.open(stream)) for stream in streams]),
     }
 
 
 def webp(maps: list[np.ndarray]) -> list[io.BytesIO]:
     """Return maps as lossless WebP files."""
     streams = [io.BytesIO() for _ in maps]
-    for one, stream in zip(maps, streams, strict=True):
-        Image.fromarray(one).save(stream, "WEBP", lossless=True, quality=100, method=6)
+    for array, stream in zip(maps, streams, strict=True):
+        Image.fromarray(array).save(stream, "WEBP", lossless=True, quality=100, method=6)
     return streams
 
 
@@ -182,8 +173,7 @@ def island_rates(labels: np.ndarray, name: str, void: int) -> dict[str, dict[str
     coarse, rates = majority(labels, 32, void), {}
     for min_cells in (0, 2, 3, 4, 6, 8):
         label_map = drop_islands(coarse, min_cells)
-        enlarged = label_map.repeat(SIDE // 32, axis=0).repeat(SIDE // 32, axis=1)
-        agreement = float((enlarged == labels)[labels != void].mean())
+        agreement = float((enlarge(label_map, SIDE, SIDE) == labels)[labels != void].mean())
         rates[f"under {min_cells} cells"] = {"bytes": len(encode_labels(label_map, name)), "agreement": agreement}
     return rates
 
@@ -192,9 +182,9 @@ def read_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield label map (512, 512) and color map (16, 16, 3) of every picture of a set."""
     for path in sorted(folder.glob("*.png")):
         photo = Image.open(path.with_suffix(".jpg")).convert("RGB")
-        photo = Image.fromarray(center_square(photo, Image.Resampling.BICUBIC))
+        photo = center_square(photo, SIDE, Image.Resampling.BICUBIC)
         color_map = np.asarray(photo.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX))
-        yield center_square(Image.open(path), Image.Resampling.NEAREST), color_map
+        yield np.asarray(center_square(Image.open(path), SIDE, Image.Resampling.NEAREST)), color_map
 
 
 def mean(records: list) -> object:
@@ -219,11 +209,11 @@ def markdown(result: dict) -> str:
     lines += ["", f"| color map 16×16 | {columns} |", "|---" * 7 + "|"]
     for codec in result["sflckr"]["color"]:
         entries = [result[folder]["color"][codec] for folder in SETS]
-        cells = [f"{one['bytes']:.1f} | {one.get('psnr_db', math.inf):.2f}" for one in entries]
+        cells = [f"{entry['bytes']:.1f} | {entry.get('psnr_db', math.inf):.2f}" for entry in entries]
         lines.append(f"| {codec} | " + " | ".join(cells) + " |")
     lines += ["", "| islands dropped, sflckr 32×32 | bytes | pixels told rightly |", "|---|---|---|"]
-    for size, one in result["sflckr"]["islands"].items():
-        lines.append(f"| {size} | {one['bytes']:.1f} | {one['agreement']:.4f} |")
+    for size, entry in result["sflckr"]["islands"].items():
+        lines.append(f"| {size} | {entry['bytes']:.1f} | {entry['agreement']:.4f} |")
     whole = ", ".join(f"{name} {value:g}" for name, value in result["sflckr"]["file"].items())
     return "\n".join([*lines, "", f"Whole file on sflckr, labels 32×32 and colors 16×16: {whole}.", ""])
 
@@ -247,7 +237,7 @@ def main() -> None:
         if folder == "sflckr":
             files = [file_rates(labels, color_map, name, void) for labels, color_map in pictures]
             entry["islands"] = mean([island_rates(labels, name, void) for labels, _ in pictures])
-            entry["file"] = mean(files) | {"largest_file": max(one["file"] for one in files)}
+            entry["file"] = mean(files) | {"largest_file": max(rates["file"] for rates in files)}
         result[folder] = entry
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     arguments.output.with_suffix(".md").write_text(markdown(result), encoding="utf-8")

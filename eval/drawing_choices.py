@@ -19,23 +19,25 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from PIL import Image
-from round_trip_quality import gradient_magnitude
 
-from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, pipeline
+from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload
 from sgc_diffusion.analysis.by_synthesis import nearest_picture
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.evaluation.metrics import load_metrics
+from sgc_diffusion.evaluation.metrics.distortion import gradient_magnitude
+from sgc_diffusion.evaluation.pictures import center_square, find_pictures
 from sgc_diffusion.evaluation.statistics import mean_and_interval
+from sgc_diffusion.families.latent_diffusion import LatentDiffusionCompressionPipeline
+from sgc_diffusion.payload import DecoderRecipe
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.synthesis.first_stage import decode_latents, encode_image
+from sgc_diffusion.synthesis.passes import Pass
 
 METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
 BETWEEN_SEEDS = ("vgg_distance", "psnr")  # also measured from one seed's picture to the other's: how much they vary
@@ -44,7 +46,7 @@ NUM_SEEDS = 2
 Draw = Callable[[SemanticCompressionPipeline, Image.Image, SemanticPayload, int], Image.Image]
 
 
-class WithoutColor(SemanticCompressionPipeline):
+class WithoutColor(LatentDiffusionCompressionPipeline):
     """The same networks, told that the colors are unknown: they enter only as where denoising starts."""
 
     def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
@@ -53,54 +55,52 @@ class WithoutColor(SemanticCompressionPipeline):
         return planes
 
 
-def drawn_by(**options: Any) -> Draw:
-    """Return a way that differs from the file's in the options of `__call__`."""
+class AtOnce(LatentDiffusionCompressionPipeline):
+    """The same networks, which draw from noise in one pass a size, without drawing over."""
+
+    def _passes(self, sizes: list[tuple[int, int]], recipe: DecoderRecipe) -> list[Pass]:
+        gains = self.config.noise_gain, self.config.redraw_gain
+        return [Pass(*size, recipe.num_inference_steps, 1.0, gains[min(i, 1)]) for i, size in enumerate(sizes)]
+
+
+def drawn_by(family: type[SemanticCompressionPipeline] | None = None, **options: Any) -> Draw:
+    """Return a way that differs from the file's in the options of `__call__`, and in the family where one is given."""
 
     def draw(pipe: SemanticCompressionPipeline, _: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+        pipe = pipe if family is None else variant(family, pipe)
         return pipe(payload, generator=torch.Generator().manual_seed(seed), **options).images[0]
 
     return draw
 
 
-def without_color(**options: Any) -> Draw:
-    """Return a way that shows the denoiser no colors."""
+def variant(family: type[SemanticCompressionPipeline], pipe: SemanticCompressionPipeline, **components: Any) -> Any:
+    """Return a pipeline of the same networks with other components and settings."""
+    other = family.from_pipe(pipe, **components)
+    other.set_progress_bar_config(disable=True)
+    return other
+
+
+def with_setting(name: str, value: float) -> Draw:
+    """Return a way with another value of a number in the pipeline's config."""
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
-        blind = WithoutColor(**pipe.components, **{name: pipe.config[name] for name in ("taxonomy", "profile")})
-        blind.set_progress_bar_config(disable=True)
-        return drawn_by(**options)(blind, image, payload, seed)
+        return drawn_by()(variant(type(pipe), pipe, **{name: value}), image, payload, seed)
 
     return draw
-
-
-def with_setting(name: str, value: Any, **options: Any) -> Draw:
-    """Return a way with another value of a name in `sgc_diffusion.pipeline`, and other options of `__call__`."""
-
-    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
-        with patch.object(pipeline, name, value):
-            return drawn_by(**options)(pipe, image, payload, seed)
-
-    return draw
-
-
-def at_once(sizes: list[tuple[int, int]], num_steps: int, **_: Any) -> list[tuple[int, int, int]]:
-    """Return one pass a size, what `plan_passes` would be without drawing over."""
-    return [(*size, num_steps) for size in sizes]
 
 
 def with_spacing(spacing: str) -> Draw:
     """Return a way whose timesteps lie otherwise in the schedule; a `timestep_spacing` of diffusers."""
 
-    def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
+    def draw(pipe: Any, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, timestep_spacing=spacing)
-        with patch.object(pipe, "scheduler", scheduler):
-            return drawn_by()(pipe, image, payload, seed)
+        return drawn_by()(variant(type(pipe), pipe, scheduler=scheduler), image, payload, seed)
 
     return draw
 
 
 @torch.no_grad()
-def through_first_stage(pipe: SemanticCompressionPipeline, image: Image.Image, *_: Any) -> Image.Image:
+def through_first_stage(pipe: Any, image: Image.Image, *_: Any) -> Image.Image:
     """Return the original, encoded to latents and decoded: what the first stage alone costs."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
     decoded = decode_latents(pipe.vae, encode_image(pipe.vae, pixels)).clamp(-1, 1)[0]
@@ -122,7 +122,7 @@ def best_of(count: int) -> Draw:
 
     def draw(pipe: SemanticCompressionPipeline, image: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         seeds = range(count * seed, count * (seed + 1))
-        drawn = [WAYS["few-step head, 1 step"](pipe, image, payload, one) for one in seeds]
+        drawn = [WAYS["few-step head, 1 step"](pipe, image, payload, candidate) for candidate in seeds]
         return drawn[nearest_picture(image, drawn, (image.height, image.width))]
 
     return draw
@@ -130,7 +130,7 @@ def best_of(count: int) -> Draw:
 
 WAYS: dict[str, Draw] = {
     "20 steps": drawn_by(),
-    "20 steps at once": with_setting("plan_passes", at_once),
+    "20 steps at once": drawn_by(AtOnce),
     "10 steps": drawn_by(num_inference_steps=10),
     "14 steps": drawn_by(num_inference_steps=14),
     "50 steps": drawn_by(num_inference_steps=50),
@@ -140,20 +140,20 @@ WAYS: dict[str, Draw] = {
     "guidance 2": drawn_by(guidance_scale=2.0),
     "guidance 4": drawn_by(guidance_scale=4.0),
     "SDEdit 0.7, colors also as condition": drawn_by(strength=0.7),
-    "SDEdit 0.7, colors only as start": without_color(strength=0.7),
+    "SDEdit 0.7, colors only as start": drawn_by(WithoutColor, strength=0.7),
     "few-step head, 1 step": drawn_by(scheduler="lcm", num_inference_steps=1),
     "few-step head, 2 steps": drawn_by(scheduler="lcm", num_inference_steps=2),
     "few-step head, 3 steps": drawn_by(scheduler="lcm", num_inference_steps=3),
     "few-step head, 4 steps": drawn_by(scheduler="lcm", num_inference_steps=4),
-    "few-step head, 2 steps at once": with_setting("plan_passes", at_once, scheduler="lcm", num_inference_steps=2),
+    "few-step head, 2 steps at once": drawn_by(AtOnce, scheduler="lcm", num_inference_steps=2),
     "few-step head, 1 step, best of 8 seeds": best_of(8),
     "leading timesteps": with_spacing("leading"),
-    "noise gain 1.00": with_setting("NOISE_GAIN", 1.00),
-    "noise gain 1.05": with_setting("NOISE_GAIN", 1.05),
-    "noise gain 1.10": with_setting("NOISE_GAIN", 1.10),
-    "noise gain 1.20": with_setting("NOISE_GAIN", 1.20),
-    "redraw gain 1.00": with_setting("REDRAW_GAIN", 1.00),
-    "redraw gain 1.15": with_setting("REDRAW_GAIN", 1.15),
+    "noise gain 1.00": with_setting("noise_gain", 1.00),
+    "noise gain 1.05": with_setting("noise_gain", 1.05),
+    "noise gain 1.10": with_setting("noise_gain", 1.10),
+    "noise gain 1.20": with_setting("noise_gain", 1.20),
+    "redraw gain 1.00": with_setting("redraw_gain", 1.00),
+    "redraw gain 1.15": with_setting("redraw_gain", 1.15),
     "the original through the first stage": through_first_stage,
     "the original at 1/2": reduced(2),
     "the original at 1/4": reduced(4),
@@ -175,26 +175,28 @@ def measure(way: Draw, pipe: SemanticCompressionPipeline, pictures: list, metric
     rows, seconds = [], []
     metrics.start_set()
     for image, payload in pictures:
-        found, drawings = [], []
+        figures, drawings = [], []
         for seed in range(NUM_SEEDS):
             started = time.perf_counter()
             drawn = way(pipe, image, payload, seed)
             seconds.append(time.perf_counter() - started)
             values = metrics.measure(np.asarray(image), np.asarray(drawn))
-            found.append(values | {"gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(image))})
+            figures.append(
+                values | {"gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(image))}
+            )
             drawings.append(np.asarray(drawn))
         metrics.add(np.asarray(image), drawings[0])
         between = metrics.measure(*drawings[:2])
-        means = {name: statistics.fmean(one[name] for one in found) for name in found[0]}
+        means = {name: statistics.fmean(each[name] for each in figures) for name in figures[0]}
         rows.append(means | {f"seeds_{name}": between[name] for name in BETWEEN_SEEDS if name in between})
     per_picture = {name: [row[name] for row in rows] for name in rows[0]}
     return {"seconds": statistics.median(seconds), **metrics.finish_set(), "pictures": per_picture}
 
 
-def summarize(found: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+def summarize(measured: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     """Return means with their intervals, and those of the differences to the first way."""
-    summary: dict[str, Any] = {name: value for name, value in found.items() if name != "pictures"}
-    for name, values in found["pictures"].items():
+    summary: dict[str, Any] = {name: value for name, value in measured.items() if name != "pictures"}
+    for name, values in measured["pictures"].items():
         difference = np.subtract(values, first["pictures"][name])
         summary[name] = {
             "mean": list(mean_and_interval(values)),
@@ -218,17 +220,14 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     metrics = load_metrics(METRICS, weights_dir=arguments.weights_dir)
     pictures = []
-    for source in expand_inputs(arguments.images, IMAGE_SUFFIXES)[: arguments.limit]:
-        image = open_image(source)
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        square = image.crop((left, top, left + side, top + side)).resize((arguments.size, arguments.size))
+    for source in find_pictures(arguments.images, arguments.limit).values():
+        square = center_square(open_image(source), arguments.size, Image.Resampling.BICUBIC)
         pictures.append((square, pipe.analyze(square)))
     ways = [name.strip() for name in arguments.ways.split(";")] if arguments.ways else list(WAYS)
-    found, report = {}, {}
+    measured, report = {}, {}
     for name in ways:
-        found[name] = measure(WAYS[name], pipe, pictures, metrics)
-        report[name] = summarize(found[name], found[ways[0]])
+        measured[name] = measure(WAYS[name], pipe, pictures, metrics)
+        report[name] = summarize(measured[name], measured[ways[0]])
         means = {key: value["mean"][0] if isinstance(value, dict) else value for key, value in report[name].items()}
         print(f"{name:40}", *(f"{key} {value:.4f}" for key, value in means.items()), flush=True)
     if arguments.output:

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS_DIR")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="the --work folder of the run")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] - no terminal's code page hides what was written
     try:
         written = write_report(arguments.results, pictures=arguments.pictures)
     except (ValueError, ImportError, OSError) as error:

@@ -18,32 +18,24 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.analysis.image_input import open_image
-from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit
-
-
-def gradient_magnitude(image: Image.Image) -> float:
-    """Return the mean gradient magnitude of the luma, gray levels per pixel."""
-    luma = np.asarray(image.convert("L"), dtype=np.float64)
-    return float(np.hypot(np.diff(luma, axis=0)[:, :-1], np.diff(luma, axis=1)[:-1]).mean())
+from sgc_diffusion.evaluation.metrics.distortion import gradient_magnitude, psnr
+from sgc_diffusion.evaluation.pictures import find_pictures
 
 
 def measure(pipe: SemanticCompressionPipeline, original: Image.Image, drawn: Image.Image, data: bytes) -> dict:
     """Return the figures of one picture."""
     sent, again = decode(data), pipe.analyze(drawn)
     rows, columns = sent.color_map.shape[:2]
-    found = np.asarray(drawn.resize((columns, rows), Image.Resampling.BOX), dtype=np.float64)
-    error = max(1e-9, float(np.mean((found - sent.color_map) ** 2)))
     return {
         "size_bytes": len(data),
         "rate_bpp": 8 * len(data) / (original.width * original.height),
-        "color_psnr_db": 10 * np.log10(255**2 / error),
+        "color_psnr_db": psnr(sent.color_map, drawn.resize((columns, rows), Image.Resampling.BOX)),
         "label_agreement": float((again.label_map == sent.label_map).mean()),
         "gradient_ratio": gradient_magnitude(drawn) / max(1e-9, gradient_magnitude(original)),
         "same_size": drawn.size == original.size,
@@ -86,13 +78,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON with every row")
     parser.add_argument("--keep", type=Path, help="folder for the files and the drawn pictures")
     arguments = parser.parse_args()
-    sources = expand_inputs(arguments.images, IMAGE_SUFFIXES)[: arguments.limit]
+    sources = find_pictures(arguments.images, arguments.limit)
     pipe = SemanticCompressionPipeline.from_pretrained(arguments.pipeline)
     pipe.set_progress_bar_config(disable=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        originals = {f"{index:03d}-{source.stem}": open_image(source) for index, source in enumerate(sources)}
+        originals = {name: open_image(source) for name, source in sources.items()}
         for name, image in originals.items():
             (folder / f"{name}.sgc").write_bytes(pipe.compress(image))
         command = [sys.executable, "-m", "sgc_diffusion.cli", "decompress", str(folder), "-o", str(folder), "--force"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sgc_diffusion.evaluation.codecs.specs import split_specs
 from sgc_diffusion.evaluation.measurement import evaluate
 from sgc_diffusion.evaluation.scoring import Scorer
 
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(unit="step", dynamic_ncols=True) as progress:
         results = evaluate(
             arguments.images,
-            arguments.codecs.split(","),
+            split_specs(arguments.codecs),
             out,
             work=work,
             budget=arguments.budget,
@@ -96,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             command=shlex.join(["python", *sys.argv]),
             progress=progress,
         )
-    failures = {(one["image"], one["error"]): name for name, result in results.items() for one in result["failures"]}
+    failures = {(each["image"], each["error"]): name for name, result in results.items() for each in result["failures"]}
     for (image, error), name in failures.items():
         print(f"{name}: {image}: {error}", file=sys.stderr)
     if not arguments.no_report:
@@ -110,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Run the command line; return the exit code."""
     arguments = build_parser().parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] - no terminal's code page ends a run
     try:
         return run(arguments)
     except (ValueError, OSError, ImportError) as error:

@@ -5,7 +5,10 @@ torchvision wheels from the main index are linked to CUDA. Beside a CPU-only tor
 operators that were never defined (https://github.com/pytorch/vision/issues/9085). Transformers' image processors, timm
 and the metrics then fail to import. Declaring the operators is enough: networks and transforms are plain Python.
 
-`install_hook` costs nothing until torchvision is first looked up, and changes nothing where torchvision works.
+`install_hook` costs nothing until torchvision is first looked up, and changes nothing where torchvision works. It has to
+come before whatever imports torchvision, diffusers and transformers among them. `import sgc_diffusion` installs it; in
+an environment where other imports may come first, `write_start_up_file` makes Python do so whenever it starts; `make`
+calls it in the environment that it builds.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
+START_UP_FILE = "sgc_diffusion_torchvision.pth"
 OPERATORS = ("nms", "qnms")  # described by torchvision ≥ 0.28 without a look whether they exist
 
 _libraries: list[Any] = []  # a declaration lasts as long as its object
@@ -35,7 +40,7 @@ class _TorchvisionFinder(importlib.abc.MetaPathFinder):
 
 def install_hook() -> None:
     """Make the next `import torchvision` work beside a CPU-only torch; does nothing a second time."""
-    if "torchvision" not in sys.modules and not any(isinstance(one, _TorchvisionFinder) for one in sys.meta_path):
+    if "torchvision" not in sys.modules and not any(isinstance(finder, _TorchvisionFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _TorchvisionFinder())
 
 
@@ -56,8 +61,8 @@ def declare_operators(folder: Path) -> bool:
         return False
     compiled = sorted(folder.glob("_C*.so")) + sorted(folder.glob("_C*.pyd"))
     try:
-        for one in compiled:
-            torch.ops.load_library(str(one))
+        for library_path in compiled:
+            torch.ops.load_library(str(library_path))
     except OSError:
         compiled = []
     if compiled:
@@ -67,3 +72,10 @@ def declare_operators(folder: Path) -> bool:
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _libraries.append(library)
     return True
+
+
+def write_start_up_file() -> Path:
+    """Make every Python of this environment install the hook when it starts; return the file that says so."""
+    path = Path(sysconfig.get_path("purelib")) / START_UP_FILE
+    path.write_text("import sgc_diffusion.torchvision_hook\n", "utf-8")  # the package's own import installs it
+    return path

@@ -21,7 +21,7 @@ def tiny_pipeline_folder(tmp_path_factory):
     from diffusers import AutoencoderDC, DDIMScheduler, UNet2DModel
     from transformers import MobileNetV2Config, MobileNetV2ForSemanticSegmentation
 
-    from sgc_diffusion import SemanticCompressionPipeline
+    from sgc_diffusion.families.latent_diffusion import LatentDiffusionCompressionPipeline
 
     torch.manual_seed(0)
     channels, plain = (8, 8, 8, 8), ((),) * 4
@@ -48,7 +48,9 @@ def tiny_pipeline_folder(tmp_path_factory):
         MobileNetV2Config(depth_multiplier=0.1, image_size=64, num_labels=24, output_stride=8)
     ).eval()
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
-    pipeline = SemanticCompressionPipeline(vae, unet, scheduler, segmenter, segmenter_short_side=64)
+    pipeline = LatentDiffusionCompressionPipeline(
+        vae, unet, scheduler, segmenter, segmenter_short_side=64, detail_fill=3.0, noise_gain=1.15, redraw_gain=1.1
+    )
     folder = tmp_path_factory.mktemp("tiny")
     pipeline.save_pretrained(folder)
     return folder

@@ -159,10 +159,10 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
 def test_components_that_do_not_fit_are_refused(tiny_pipeline):
     components = tiny_pipeline.components
     with pytest.raises(ValueError, match="`unet` takes 28 condition planes"):
-        SemanticCompressionPipeline(**components, taxonomy="landscape-8")
+        type(tiny_pipeline)(**components, taxonomy="landscape-8")
     unet = type(tiny_pipeline.unet).from_config({**tiny_pipeline.unet.config, "in_channels": 12})
     with pytest.raises(ValueError, match="`segmenter` knows 24 classes"):
-        SemanticCompressionPipeline(**{**components, "unet": unet}, taxonomy="landscape-8")
+        type(tiny_pipeline)(**{**components, "unet": unet}, taxonomy="landscape-8")
 
 
 def test_a_payload_of_another_taxonomy_is_mapped(tiny_pipeline, payload):

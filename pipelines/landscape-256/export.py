@@ -17,7 +17,7 @@ from train_denoiser import build_denoiser, build_scheduler
 from train_first_stage import build_first_stage, center_crops
 from train_segmenter import build_segmenter
 
-from sgc_diffusion.pipeline import SemanticCompressionPipeline
+from sgc_diffusion.families.latent_diffusion import LatentDiffusionCompressionPipeline
 from sgc_diffusion.synthesis.few_step import FewStepHead
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache
@@ -61,7 +61,7 @@ def main() -> None:
     num_classes = load_taxonomy(recipe["taxonomy"]).num_classes
     unet = build_denoiser(recipe["denoiser"], vae.config.latent_channels, num_classes)
     segmenter = build_segmenter(recipe["segmenter"], recipe["taxonomy"])
-    pipeline = SemanticCompressionPipeline(
+    pipeline = LatentDiffusionCompressionPipeline(
         vae=vae,
         unet=load_averaged(unet, runs / "denoiser" / "checkpoint.pt"),
         scheduler=build_scheduler(),
@@ -71,6 +71,7 @@ def main() -> None:
         preset="landscape-256",
         segmenter_short_side=recipe["segmenter"]["short_side"],
         few_step_head=export_head(unet, runs),
+        **recipe["drawing"],
     )
     temporary = arguments.output.with_suffix(".tmp")
     pipeline.to(dtype=torch.float16).save_pretrained(temporary, max_shard_size="14MB")

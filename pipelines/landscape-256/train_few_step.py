@@ -25,7 +25,6 @@ from torch import nn
 from torch.nn import functional
 from train_denoiser import LatentCache, build_denoiser, build_scheduler, load_first_stage, training_batch
 
-from sgc_diffusion.pipeline import NOISE_GAIN
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.latent_diffusion import FEW_STEPS, Predictor, denoise, label_predictor, select_timesteps
@@ -77,12 +76,12 @@ def downward_features(unet: UNet2DModel, sample: torch.Tensor, timesteps: torch.
 
 
 def draw(
-    predict: Predictor, sampler_name: str, num_steps: int, start: torch.Tensor, noise: torch.Tensor
+    predict: Predictor, sampler_name: str, num_steps: int, start: torch.Tensor, noise: torch.Tensor, noise_gain: float
 ) -> torch.Tensor:
     """Return latents drawn as the pipeline's first pass does, from a color map's latents and noise."""
     sampler = build_sampler(sampler_name, build_scheduler())
     timesteps = select_timesteps(sampler, num_steps, 1.0, noise.device)
-    return denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z, noise_gain=NOISE_GAIN)
+    return denoise(predict, sampler, start, noise, timesteps, lambda index, t, z: z, noise_gain=noise_gain)
 
 
 @dataclass
@@ -157,7 +156,7 @@ class Pairs:
             batch = self.batch(number).to(device)
             predict, start = guided(unet, batch.condition, self._recipe), batch.start(vae)
             with torch.autocast(device.type, torch.bfloat16):
-                found = draw(predict, "dpm-solver++", 20, start, batch.noise)
+                found = draw(predict, "dpm-solver++", 20, start, batch.noise, self._recipe["noise_gain"])
             drawn.append(torch.stack([start, found]).half().cpu())
         temporary = path.with_suffix(".tmp")
         torch.save(drawn, temporary)
@@ -187,7 +186,7 @@ def student_batch(
     timesteps = TIMESTEPS[torch.from_numpy(levels)].to(device)
     noisy = scheduler.add_noise(batch.real, batch.noise, timesteps)
     start, drawn = (latents.to(device) for latents in pairs.drawn(number, chosen))
-    first = batch.noise[: len(chosen)] * NOISE_GAIN
+    first = batch.noise[: len(chosen)] * recipe["noise_gain"]
     noisy[: len(chosen)] = scheduler.add_noise(start, first, timesteps[: len(chosen)])
     target = torch.cat([drawn, batch.real[len(chosen) :]])
     weights = scheduler.alphas_cumprod.to(device)[timesteps]
@@ -213,8 +212,9 @@ def validate(
     device = next(unet.parameters()).device
     batch = Batch.load(cache, np.arange(0, min(16, len(cache)), 2), recipe, (0,)).to(device)
     start, student = batch.start(vae), few_step_predictor(unet, head, batch.condition)
-    rows = [draw(student, "lcm", steps, start, batch.noise) for steps in (1, 2, 4)]
-    rows.append(draw(guided(unet, batch.condition, recipe), "dpm-solver++", 20, start, batch.noise))
+    gain = recipe["noise_gain"]
+    rows = [draw(student, "lcm", steps, start, batch.noise, gain) for steps in (1, 2, 4)]
+    rows.append(draw(guided(unet, batch.condition, recipe), "dpm-solver++", 20, start, batch.noise, gain))
     shown = [batch.real, *rows]
     write_sheet([vae.decode(row / recipe["latent_scale"]).sample for row in shown], path)
     return float((rows[0] - rows[-1]).pow(2).mean())
@@ -230,7 +230,12 @@ def main() -> None:
     accelerator = Accelerator(mixed_precision="bf16")
     device = accelerator.device
     vae = load_first_stage(arguments.runs, device)
-    recipe = everything["denoiser"] | {"label_dropout": 0.0, "color_dropout": 0.0} | everything["few_step"]
+    recipe = (
+        everything["denoiser"]
+        | {"label_dropout": 0.0, "color_dropout": 0.0}
+        | everything["few_step"]
+        | everything["drawing"]
+    )
     recipe |= {"seed": seed, "num_classes": num_classes, "latent_scale": vae.config.scaling_factor}
     unet = build_denoiser(recipe, vae.config.latent_channels, num_classes)
     load_averaged(unet, arguments.runs / "denoiser" / "checkpoint.pt").to(device, memory_format=torch.channels_last)

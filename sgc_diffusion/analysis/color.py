@@ -1,6 +1,6 @@
 """Image → color map: what the picture looks like from afar (S1's σ_c).
 
-RGB (H, W) ──blur and downsample──▶ (h, w), about 256 cells in the picture's aspect
+RGB (H, W) ──mean of each cell──▶ (h, w), about 256 cells in the picture's aspect
 """
 
 from __future__ import annotations
@@ -8,24 +8,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from sgc_diffusion.analysis.grid import grid_size
+
 NUM_COLOR_CELLS = 256  # 16×16 for a square picture
 MAX_COLOR_SIDE = 64  # cells; what the color coder takes
-
-
-def grid_size(width: int, height: int, num_cells: int, max_side: int) -> tuple[int, int]:
-    """Return rows and columns of a grid of about `num_cells` cells with the aspect of a picture.
-
-    Args:
-        width: of the picture in pixels.
-        height: likewise.
-        num_cells: wanted product of rows and columns; fewer where the picture has fewer pixels.
-        max_side: largest number of rows or columns.
-    """
-    rows = max(1, round((num_cells * height / width) ** 0.5))
-    columns = max(1, round(num_cells / rows))
-    if columns > max_side or rows > max_side:
-        rows, columns = min(rows, max_side), min(columns, max_side)
-    return min(rows, height), min(columns, width)
 
 
 def extract_color_map(image: Image.Image, num_cells: int = NUM_COLOR_CELLS) -> np.ndarray:

@@ -1,10 +1,27 @@
-"""Which label a cell has that is like none of its candidates: one of those used before, or a new one.
+"""Labels that no neighbor has
+
+A cell that is coded as a class has the label of none of W, N, NE, NW, WW, NN and NEE (cell (0, 0) has no such
+neighbors). Its label is one that was coded as a class before, or a new one.
 
     is it new? ──no──▶ is it the label last named? the one before? …
         └─────yes────▶ one symbol among the labels not used yet, by prior × (what is above) × (height in picture)
 
-The labels used before are kept in the order in which they were last named. The prior is per taxonomy; the two factors
-are known for the 24 groups of `landscape-24`, to which classes of other taxonomies belong by their map.
+- `named` lists the labels coded as classes so far, each once, the last coded first. It is empty at first.
+- The candidates are the labels of `named`, in its order, that none of the seven neighbors has; n is their number.
+- G(x) is the group of label x, 0 … 24: for `landscape-24` x itself; for another taxonomy the class of `landscape-24`
+  whose list in `maps["landscape-24"]` of the taxonomy's file names it; 24 if the file has no such map.
+- g = G(label of N), for cell (0, 0) 24.
+- h = 1 if the seven neighbors all have one label, else 0. For b see "The label layer".
+
+1. Without candidates the label is new. If there are candidates but `named` holds every label of the taxonomy, it is
+   not new. Otherwise a decision says whether it is new, with z = class_new[8 · (2 · b + h) + min(n, 8) − 1].
+2. A label that is not new: for candidate i = 0, 1, … n − 2 a decision says whether it is this one, with
+   z = class_rank[5 · min(i, 4) + min(n − i, 6) − 2] + class_pair[25 · g + G(candidate i)]. The first 1 ends it. After
+   only 0s it is the last candidate.
+3. A new label is one symbol among all labels of the taxonomy in the order of their ids. A label of `named` has weight
+   0, label x otherwise ⌊prior[x] · class_follow[g][G(x)] · class_band[⌊(b + 1) / 2⌋][G(x)] / 256⌋ + 1. Here prior is
+   table `prior_NAME` for the taxonomy NAME, or 8 for every label if there is no such table.
+4. The label becomes the first of `named`.
 """
 
 from __future__ import annotations
@@ -16,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from sgc_diffusion.bitstream.range_coder import RangeDecoder, RangeEncoder
-from sgc_diffusion.bitstream.tables import LIMIT, load_tables, table_list
+from sgc_diffusion.bitstream.tables import load_tables, probability, table_list
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 NUM_GROUPS = 24
@@ -43,7 +60,7 @@ class ClassModel:
     """
 
     def __init__(self, coder: RangeEncoder | RangeDecoder, taxonomy_name: str) -> None:
-        tables = load_tables()
+        tables = load_tables("labels")
         self._coder: Any = coder  # which of the two it is, the caller of `code` knows
         self._groups = class_groups(taxonomy_name)
         self._group_list = [*self._groups.tolist()]
@@ -70,7 +87,7 @@ class ClassModel:
         is_new = not available
         if available and len(self._named) < len(self._groups):
             context = (band * 2 + (len(set(excluded)) == 1)) * MAX_AVAILABLE + min(len(available), MAX_AVAILABLE) - 1
-            odds = table_list("class_new")[context]
+            odds = table_list("labels", "class_new")[context]
             is_new = bool(self._decide(None if label is None else int(label not in available), odds))
         label = self._code_new(label, group, band) if is_new else self._code_named(label, available, group)
         if not is_new:
@@ -82,8 +99,8 @@ class ClassModel:
     def _code_named(self, label: int | None, available: list[int], group: int) -> int:
         for rank, known in enumerate(available[:-1]):
             left = min(len(available) - rank, MAX_RANK + 1) - 2
-            odds = table_list("class_rank")[min(rank, MAX_RANK - 1) * MAX_RANK + left]
-            odds += table_list("class_pair")[group * (NUM_GROUPS + 1) + self._group_list[known]]
+            odds = table_list("labels", "class_rank")[min(rank, MAX_RANK - 1) * MAX_RANK + left]
+            odds += table_list("labels", "class_pair")[group * (NUM_GROUPS + 1) + self._group_list[known]]
             if self._decide(None if label is None else int(label == known), odds):
                 return known
         return available[-1]
@@ -101,8 +118,7 @@ class ClassModel:
         return label
 
     def _decide(self, bit: int | None, odds: int) -> int:
-        probability = table_list("squash")[min(max(odds, -LIMIT), LIMIT) + LIMIT]
         if bit is None:
-            return self._coder.decode(probability)
-        self._coder.encode(bit, probability)
+            return self._coder.decode(probability(odds))
+        self._coder.encode(bit, probability(odds))
         return bit

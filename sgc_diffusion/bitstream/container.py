@@ -1,146 +1,172 @@
-"""Header, recipe and layers ↔ bytes. The normative text is in `sgc_diffusion.bitstream`.
+"""Layers
 
-prefix │ size │ recipe │ CRC-16 │ labels │ color │ other layers …
+**Checksum.** CRC-16 with polynomial 0x1021, start value 0xFFFF, bits not reflected, no final exclusive or, stored as
+u16. The checksum after the header covers all bytes of the header before it and, after them, the label layer and the
+color layer with their lengths.
+
+**Required layers.** The label layer and the color layer each are a varint, the length of the body in bytes, and the
+body. What the bodies hold is in the sections "The label layer" and "The color layer".
+
+**Optional layers** follow to the end of the file:
+
+| size | type | meaning |
+|---|---|---|
+| 1 | u8 | type: bits 0–6 are the kind of the layer, 1 … 127; bit 7 is set if the layer is critical |
+| 1–4 | varint | length of the body in bytes |
+| 2 | u16 | checksum of the type byte and, after it, the body |
+| … | bytes | the body |
+
+The kinds MUST rise from layer to layer. This version defines no optional layer.
+
+**Unknown layers.** A reader MUST keep a layer whose kind it does not know, and write it again as it stands, in its
+place, when it writes the payload to a file. It MUST do so with a known layer whose body says that it is of a form that
+the reader does not know, and with the layers that are built on such a layer. If such a layer is critical, the reader
+MUST reject the file.
+
+**Damaged layers.** A reader SHOULD go on as follows, and MUST tell its caller what it left out; in a strict mode it
+rejects the file instead.
+
+1. If the length is no varint, or the file ends before the layer does, the layer is damaged and reaches to the end of
+   the file.
+2. If the kind is 0, or the checksum does not match, the layer is damaged. The next one starts behind its body.
+3. If the kind is not above the kind of the last layer that is not damaged, the layer is damaged.
+4. If the coder of the layer rejects its body, or bit 7 of the type is not what the layer has, the layer is damaged.
+5. A layer that is built on a layer that is not there, or is damaged, is treated as damaged.
+6. After 127 damaged layers by the points 1 to 3, everything from the last of them to the end of the file is damaged.
+
+Damaged layers are left out, whether they are critical or not; the file that is written from the rest is valid.
+
+**Cut files.** A file that ends after the color layer, or after any optional layer, is valid, and a writer or anyone
+else may cut it there. If it ends inside an optional layer, that layer is damaged, and the layers before it are whole.
+A sealed file cannot be cut without its key.
 """
 
 from __future__ import annotations
 
 import binascii
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sgc_diffusion.bitstream.encryption import Passphrase, seal, unseal
 from sgc_diffusion.bitstream.errors import (
-    BadMagicError,
+    BitstreamError,
     CorruptSectionError,
+    DamagedLayerWarning,
+    DecryptionError,
     TrailingBytesError,
-    TruncatedStreamError,
-    UnsupportedVersionError,
 )
-from sgc_diffusion.payload import MAX_IMAGE_SIDE, PROFILES, SCHEDULERS, DecoderRecipe
+from sgc_diffusion.bitstream.fields import Reader, varint
+from sgc_diffusion.bitstream.header import Header, read_header, write_header
+from sgc_diffusion.payload import MAX_KIND
 
-MAGIC = b"SGC"
-FORMAT_VERSION = 1
-ENCRYPTED, OVERRIDES = 0x10, 0x20  # flags beside the version
-_VERSION_MASK, _RESERVED_FLAGS = 0x0F, 0xC0
 CHECKSUM_BYTES = 2
+REQUIRED_NAMES = ("labels", "color")  # of the layers that every file has, in their order
 CRITICAL = 0x80  # bit of a layer type: a reader that does not know the layer must not go on
-# What a recipe field is where the file does not say; part of the file format.
-_DEFAULTS = {"scheduler": 0, "num_inference_steps": 20, "strength": 100, "guidance_scale": 30, "seed": 0}
-_PAPER_DEFAULTS = {"scheduler": 1, "num_inference_steps": 200, "strength": 70, "guidance_scale": 20, "seed": 0}
-_FIELD_BYTES = {"scheduler": 1, "num_inference_steps": 2, "strength": 1, "guidance_scale": 1, "seed": 2}
+
+
+_NAMED_DAMAGES = 8  # that a warning lists
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a file says before its layers.
+class StoredLayer:
+    """An intact optional layer as it stands in a file.
 
     Attributes:
-        width: of the picture, pixels.
-        height: likewise.
-        recipe: how it is to be drawn.
-        is_encrypted: the layers are sealed.
+        kind: 1 … 127.
+        is_critical: a reader that does not know the layer must not go on.
+        body: its bytes.
+        size_bytes: that it takes, with type, length and checksum.
     """
 
-    width: int
-    height: int
-    recipe: DecoderRecipe
-    is_encrypted: bool = False
-
-
-class Reader:
-    """Takes fields off the front of bytes and never reads past their end."""
-
-    def __init__(self, data: bytes, position: int = 0) -> None:
-        self.data, self.position = data, position
+    kind: int
+    is_critical: bool
+    body: bytes
+    size_bytes: int
 
     @property
-    def remaining(self) -> int:
-        """Bytes not taken yet."""
-        return len(self.data) - self.position
-
-    def take(self, size_bytes: int, what: str) -> bytes:
-        """Return the next bytes; raises TruncatedStreamError if there are fewer."""
-        if size_bytes > self.remaining:
-            raise TruncatedStreamError(
-                f"The file ends in its {what}: {size_bytes} bytes expected, {self.remaining} left"
-            )
-        start, self.position = self.position, self.position + size_bytes
-        return self.data[start : self.position]
-
-    def integer(self, size_bytes: int, what: str) -> int:
-        """Return a little-endian unsigned integer."""
-        return int.from_bytes(self.take(size_bytes, what), "little")
-
-    def varint(self, what: str) -> int:
-        """Return an unsigned LEB128 integer of at most four bytes in its shortest form."""
-        value = 0
-        for index in range(4):
-            byte = self.integer(1, what)
-            value |= (byte & 0x7F) << 7 * index
-            if byte < 0x80:
-                if byte == 0 and index:
-                    raise CorruptSectionError(f"The {what} is not in its shortest form")
-                return value
-        raise CorruptSectionError(f"The {what} takes more than four bytes")
-
-    def sides(self, what: str, limit: int) -> tuple[int, int]:
-        """Return two sides (first, second), each from 1 to `limit`."""
-        value = self.varint(what)
-        first, differs = value >> 1, value & 1
-        second = self.varint(what) if differs else first
-        if not (1 <= first <= limit and 1 <= second <= limit) or (differs and first == second):
-            raise CorruptSectionError(
-                f"The {what} {first} x {second} is not one that an encoder writes (limit {limit})"
-            )
-        return first, second
+    def name(self) -> str:
+        """What a layer is called whose kind this version does not know."""
+        return f"type {self.kind | CRITICAL * self.is_critical}"
 
 
-def varint(value: int) -> bytes:
-    """Return the unsigned LEB128 form of an integer below 2²⁸."""
-    data = bytearray()
-    while value >= 0x80:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(data) + bytes([value])
+@dataclass(frozen=True)
+class Damage:
+    """A piece of a file that should be an optional layer, or could not be decoded as one.
+
+    Attributes:
+        name: of the layer, as far as it can be told.
+        error: what is wrong with it.
+        size_bytes: that it takes.
+    """
+
+    name: str
+    error: BitstreamError
+    size_bytes: int
 
 
-def sides(first: int, second: int) -> bytes:
-    """Return two sides; the second takes no room if it is the same."""
-    return varint(2 * first) if first == second else varint(2 * first + 1) + varint(second)
+@dataclass(frozen=True)
+class Container:
+    """A file taken apart, its layers not decoded.
+
+    Attributes:
+        header: what it says before its layers.
+        required: the bodies of the required layers.
+        is_intact: header and required layers are what an encoder wrote.
+        optional: the optional layers and the damaged pieces among them, in the order of the file.
+    """
+
+    header: Header
+    required: tuple[bytes, ...]
+    is_intact: bool
+    optional: tuple[StoredLayer | Damage, ...]
 
 
-def write_header(header: Header) -> bytes:
-    """Return prefix, size and recipe, without the checksum."""
-    overrides = _write_overrides(header.recipe)
-    flags = (ENCRYPTED if header.is_encrypted else 0) | (OVERRIDES if overrides else 0)
-    data = MAGIC + bytes([FORMAT_VERSION | flags]) + sides(header.width, header.height)
-    data += bytes([PROFILES[header.recipe.profile]]) + header.recipe.weights_hash.to_bytes(2, "little")
-    return data + overrides
+def read_container(data: bytes, key: bytes | Passphrase | None) -> Container:
+    """Take a file apart.
 
-
-def read_header(reader: Reader) -> Header:
-    """Take prefix, size and recipe.
+    Args:
+        data: the bytes of the file.
+        key: that an encrypted file was sealed with, else None.
 
     Raises:
-        BitstreamError: of the kind that fits.
+        BitstreamError: the bytes are not such a file, or it ends before its color layer does.
+        ValueError: a key of another length.
     """
-    magic = reader.data[: len(MAGIC)]
-    if magic != MAGIC:
-        if MAGIC.startswith(magic):
-            raise TruncatedStreamError(f"The file has {len(magic)} bytes, which is less than its signature")
-        raise BadMagicError(f"The file starts with {magic!r}, not with {MAGIC!r}; it is not an .sgc file")
-    reader.take(len(MAGIC), "signature")
-    version = reader.integer(1, "version")
-    if version & _VERSION_MASK != FORMAT_VERSION or version & _RESERVED_FLAGS:
-        raise UnsupportedVersionError(
-            f"The file is of format {version & _VERSION_MASK} with flags {version >> 4:#x}; this version reads format "
-            f"{FORMAT_VERSION}; update sgc_diffusion"
-        )
-    width, height = reader.sides("picture size", MAX_IMAGE_SIDE)
-    profile = _name(PROFILES, reader.integer(1, "profile"), "profile")
-    fields = _defaults(profile) | {"weights_hash": reader.integer(2, "weights hash")}
-    fields |= _read_overrides(reader, _defaults(profile)) if version & OVERRIDES else {}
-    return Header(width, height, _recipe(profile, fields), bool(version & ENCRYPTED))
+    reader = Reader(bytes(data))
+    header = read_header(reader)
+    covered, expected = reader.data[: reader.position], None
+    if header.is_sealed:
+        if key is None:
+            raise DecryptionError("The file is encrypted; give its `key`")
+        reader = Reader(unseal(covered, reader.data[reader.position :], key))
+    elif key is not None:
+        raise DecryptionError("The file is not encrypted, so a `key` cannot vouch for it; leave the key out")
+    else:
+        expected = reader.take(CHECKSUM_BYTES, "checksum")
+    start = reader.position
+    required = tuple(reader.take(reader.varint(f"length of the {name}"), name) for name in REQUIRED_NAMES)
+    covered += reader.data[start : reader.position]
+    is_intact = expected is None or checksum(covered) == expected
+    return Container(header, required, is_intact, tuple(read_layers(reader)))
+
+
+def write_container(header: Header, required: bytes, optional: bytes, key: bytes | Passphrase | None) -> bytes:
+    """Put a file together.
+
+    Args:
+        header: what it says before its layers, among it whether they are sealed.
+        required: the framed label layer and color layer.
+        optional: the framed optional layers.
+        key: that seals the layers if the header says that they are, else None.
+
+    Raises:
+        ValueError: a key of another length.
+    """
+    start = write_header(header)
+    if key is not None:
+        return start + seal(start, required + optional, key)
+    return start + checksum(start + required) + required + optional
 
 
 def checksum(data: bytes) -> bytes:
@@ -148,89 +174,73 @@ def checksum(data: bytes) -> bytes:
     return binascii.crc_hqx(data, 0xFFFF).to_bytes(CHECKSUM_BYTES, "little")
 
 
-def write_layer(kind: int, body: bytes) -> bytes:
-    """Return a layer that is not required: type, length, checksum, body."""
-    return bytes([kind]) + varint(len(body)) + checksum(bytes([kind]) + body) + body
+def write_required(body: bytes) -> bytes:
+    """Return a required layer: length, body."""
+    return varint(len(body)) + body
 
 
-def read_layers(reader: Reader) -> Iterator[tuple[int, bytes]]:
-    """Yield type and body of the layers after the required ones, to the end of the file.
+def write_layer(type_byte: int, body: bytes) -> bytes:
+    """Return an optional layer: type, length, checksum, body."""
+    return bytes([type_byte]) + varint(len(body)) + checksum(bytes([type_byte]) + body) + body
 
-    Raises:
-        TruncatedStreamError: the file ends in the middle of one.
-        CorruptSectionError: a checksum does not match, or the types do not ascend.
-        TrailingBytesError: what follows is no layer.
+
+def read_layers(reader: Reader) -> Iterator[StoredLayer | Damage]:
+    """Yield the optional layers to the end of the file, in their order, and the damaged pieces among them.
+
+    A damaged layer is skipped by the length that it gives; if that leads beyond the end of the file, everything to the
+    end is one damaged piece.
+
+    Args:
+        reader: after the required layers.
     """
-    last = 0
+    last = num_damages = 0
     while reader.remaining:
-        kind = reader.integer(1, "layer type")
-        if kind & ~CRITICAL == 0:
-            raise TrailingBytesError(f"{reader.remaining + 1} bytes follow the last layer and belong to none")
-        expected_size = reader.varint("layer length")
-        expected = reader.take(CHECKSUM_BYTES, "layer checksum")
-        body = reader.take(expected_size, "layer")
-        if checksum(bytes([kind]) + body) != expected:
-            raise CorruptSectionError(f"The checksum of layer type {kind} does not match: the file was changed")
-        if kind & ~CRITICAL <= last:
-            raise CorruptSectionError(f"Layer type {kind} follows type {last}; types must ascend")
-        last = kind & ~CRITICAL
-        yield kind, body
+        start, error = reader.position, None
+        type_byte = reader.integer(1, "layer type")
+        stored = StoredLayer(type_byte & ~CRITICAL, bool(type_byte & CRITICAL), b"", 0)
+        try:
+            body = _read_frame(reader, type_byte)
+        except BitstreamError as reason:
+            body, error = b"", reason
+        if stored.kind == 0:
+            left = len(reader.data) - start
+            error = TrailingBytesError(f"{left} bytes follow the last layer and belong to none")
+        elif error is None and stored.kind <= last:
+            error = CorruptSectionError(f"Layer {stored.name} follows type {last}; types must ascend")
+        num_damages += error is not None
+        if num_damages == MAX_KIND:  # more layers than a file can have; who reads on, reads noise
+            reader.position = len(reader.data)
+        size_bytes = reader.position - start
+        if error is not None:
+            yield Damage(stored.name, error, size_bytes)
+        else:
+            last = stored.kind
+            yield StoredLayer(stored.kind, stored.is_critical, body, size_bytes)
 
 
-def _defaults(profile: str) -> dict[str, int]:
-    return _PAPER_DEFAULTS if profile.startswith("semantic-synthesis") else _DEFAULTS
-
-
-def _write_overrides(recipe: DecoderRecipe) -> bytes:
-    values = {
-        "scheduler": SCHEDULERS[recipe.scheduler],
-        "num_inference_steps": recipe.num_inference_steps,
-        "strength": round(recipe.strength * 100),
-        "guidance_scale": round(recipe.guidance_scale * 10),
-        "seed": recipe.seed,
-    }
-    defaults, mask, data = _defaults(recipe.profile), 0, b""
-    for index, (name, value) in enumerate(values.items()):
-        if value != defaults[name]:
-            mask |= 1 << index
-            data += value.to_bytes(_FIELD_BYTES[name], "little")
-    return bytes([mask]) + data if mask else b""
-
-
-def _read_overrides(reader: Reader, defaults: dict[str, int]) -> dict[str, int]:
-    mask = reader.integer(1, "recipe mask")
-    if not 0 < mask < 1 << len(defaults):
-        raise CorruptSectionError(f"The recipe mask {mask:#x} is not one that an encoder writes")
-    fields = {}
-    for index, name in enumerate(defaults):
-        if mask >> index & 1:
-            fields[name] = reader.integer(_FIELD_BYTES[name], f"recipe field {name}")
-            if fields[name] == defaults[name]:
-                raise CorruptSectionError(f"The recipe overrides {name} with its default, which no encoder writes")
-    return fields
-
-
-def _recipe(profile: str, values: dict[str, int]) -> DecoderRecipe:
+def _read_frame(reader: Reader, type_byte: int) -> bytes:
+    """Take length, checksum and body; after an error the reader stands where the next layer may start."""
     try:
-        return DecoderRecipe(
-            profile=profile,
-            weights_hash=values["weights_hash"],
-            scheduler=_name(SCHEDULERS, values["scheduler"], "scheduler"),
-            num_inference_steps=values["num_inference_steps"],
-            strength=values["strength"] / 100,
-            guidance_scale=values["guidance_scale"] / 10,
-            seed=values["seed"],
-        )
-    except UnsupportedVersionError:
+        size_bytes = reader.varint("layer length")
+        expected = reader.take(CHECKSUM_BYTES, "layer checksum")
+        body = reader.take(size_bytes, "layer")
+    except BitstreamError:
+        reader.position = len(reader.data)
         raise
-    except ValueError as error:
-        raise CorruptSectionError(f"The recipe is out of range: {error}") from error
+    if checksum(bytes([type_byte]) + body) != expected:
+        raise CorruptSectionError(f"The checksum of layer type {type_byte} does not match: the file was changed")
+    return body
 
 
-def _name(numbers: dict[str, int], number: int, what: str) -> str:
-    for name, known in numbers.items():
-        if known == number:
-            return name
-    raise UnsupportedVersionError(
-        f"The file names {what} number {number}, unknown to this version; update sgc_diffusion"
-    )
+def warn_of_damages(damages: list[Damage], *, stacklevel: int) -> None:
+    """Warn of optional layers that were left out, if there are any.
+
+    Args:
+        damages: what was left out.
+        stacklevel: of `warnings.warn`, as seen from here.
+    """
+    if damages:
+        reasons = "; ".join(f"{damage.name}: {damage.error}" for damage in damages[:_NAMED_DAMAGES])
+        more = f"; and {len(damages) - _NAMED_DAMAGES} more" if len(damages) > _NAMED_DAMAGES else ""
+        text = f"{len(damages)} damaged optional layer(s) were left out ({reasons}{more})"
+        warnings.warn(text, DamagedLayerWarning, stacklevel=stacklevel)

@@ -1,206 +1,153 @@
-"""A whole file: `encode`, `decode` and `inspect`."""
+"""A file
+
+A `.sgc` file holds the true size of a picture, how it is to be drawn, a map of class ids, a map of coarse colors, and
+any number of optional layers. The format version is independent of the version of the package. The same payload gives
+the same file on every machine: every number in a file comes from integer arithmetic.
+
+**The parts of a plain file, in this order**
+
+1. The header with the recipe (section "The header").
+2. A checksum of 2 bytes.
+3. The label layer, then the color layer: every file has both.
+4. Optional layers, to the end of the file (section "Layers").
+
+A sealed file has the header, a nonce, and everything that follows the checksum encrypted (section "Sealed files").
+
+**A writer** MUST write, for a given payload without a key, exactly the bytes that this text gives.
+
+**A reader** MUST go through a file in these steps, and reject it at the first that fails; which errors there are is in
+section "Errors and limits".
+
+1. Read the header.
+2. Sealed: decrypt what follows. Plain: read the checksum.
+3. Read the lengths and bodies of the label layer and of the color layer.
+4. Plain: compare the checksum.
+5. Decode the label layer, then the color layer.
+6. Read the optional layers; a damaged one is no reason to reject the file.
+
+**Example**, `tests/golden/tiny.sgc`, 29 bytes:
+
+    53 47 43 01 81 01 30 01 00 00 07 81 05 00 08 fc
+    91 fc 0a 20 08 ed 21 d7 bc 22 83 99 8f
+
+| bytes | part | meaning |
+|---|---|---|
+| `53 47 43` | signature | "SGC" |
+| `01` | version and flags | version 1, not sealed, no recipe fields |
+| `81 01` | first side | varint 129 = 2·64 + 1: the width is 64, and the height differs |
+| `30` | second side | varint 48: the height |
+| `01` | profile | landscape-256 |
+| `00 00` | weights hash | unknown |
+| `07 81` | checksum | 0x8107, over the 10 bytes before it and the 17 bytes after it |
+| `05` | length | the label layer has 5 bytes |
+| `00` | taxonomy | landscape-24 |
+| `08` | sides | varint 8 = 2·4: 4 rows, 4 columns |
+| `fc 91 fc` | label stream | four rows of the classes 12 12 11 11 |
+| `0a` | length | the color layer has 10 bytes |
+| `20` | quality | 32 |
+| `08` | sides | 4 rows, 4 columns |
+| `ed 21 d7 bc 22 83 99 8f` | color stream | the levels below |
+
+The levels of channel 0, by rows u = 0 … 3, are (2, −1, 1, 1), (−2, 2, 1, 1), (−2, −1, −1, 0) and (1, 0, 0, 0); of
+channel 1 only l(0, 1, 1) = 1 is not zero, of channel 2 only l(0, 0, 2) = −1. They stand for a color map whose first
+cell is (138, 140, 123) and whose last is (149, 167, 164).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from sgc_diffusion import taxonomy
-from sgc_diffusion.bitstream.color import decode_color, encode_color
-from sgc_diffusion.bitstream.container import (
-    CHECKSUM_BYTES,
-    CRITICAL,
-    FORMAT_VERSION,
-    Header,
-    Reader,
-    checksum,
-    read_header,
-    read_layers,
-    sides,
-    varint,
-    write_header,
-)
-from sgc_diffusion.bitstream.encryption import seal, unseal
-from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError, DecryptionError, UnsupportedVersionError
-from sgc_diffusion.bitstream.labels import decode_labels, encode_labels
-from sgc_diffusion.payload import (
-    MAX_GRID_CELLS,
-    MAX_GRID_SIDE,
-    ColorLayer,
-    DecoderRecipe,
-    LabelLayer,
-    SemanticPayload,
-)
-from sgc_diffusion.payload.color_transform import MAX_SIDE as MAX_COLOR_SIDE
-from sgc_diffusion.payload.color_transform import STEPS
+from sgc_diffusion.bitstream.coded_layers import read_optional, write_coded, write_layers
+from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, read_container, warn_of_damages, write_container
+from sgc_diffusion.bitstream.encryption import NONCE_BYTES, TAG_BYTES, Passphrase
+from sgc_diffusion.bitstream.errors import CorruptSectionError
+from sgc_diffusion.bitstream.header import Header, write_header
+from sgc_diffusion.bitstream.layer_coder import DecodedLayers
+from sgc_diffusion.bitstream.layers import COLOR, LABELS
+from sgc_diffusion.payload import Layer, SemanticPayload
 
 
-@dataclass(frozen=True)
-class FileSummary:
-    """What a file says without decoding its layers.
-
-    Attributes:
-        format_version: of the file.
-        is_encrypted: the layers are sealed.
-        width: of the picture, pixels.
-        height: likewise.
-        recipe: how the picture is to be drawn.
-        header_bytes: size of everything before the layers, checksum included.
-        layer_bytes: layer name → size in bytes with its length field: `labels`, `color`, and `type N` for a layer that
-            this version does not know; only `sealed` for an encrypted file without its key.
-        is_intact: every checksum matches; None for an encrypted file without its key.
-    """
-
-    format_version: int
-    is_encrypted: bool
-    width: int
-    height: int
-    recipe: DecoderRecipe
-    header_bytes: int
-    layer_bytes: dict[str, int]
-    is_intact: bool | None
-
-
-def encode(payload: SemanticPayload, *, key: bytes | None = None) -> bytes:
+def encode(payload: SemanticPayload, *, key: bytes | Passphrase | None = None) -> bytes:
     """Write a payload as one self-contained file.
 
     Args:
         payload: what the file is to hold.
-        key: 32 bytes that seal the layers, see `encryption`; None leaves them readable.
+        key: 32 bytes or a passphrase that seals the layers, see `encryption`; None leaves them readable.
 
     Returns:
         The bytes of the file. Equal payloads give equal bytes, except under a key.
 
     Raises:
-        ValueError: a key of another length, or levels that no color map has.
+        ValueError: a key of another length, or an optional layer that has no coder or lacks what it is built on.
 
     Example:
         >>> encode(decode(data)) == data
         True
     """
-    header = write_header(Header(payload.width, payload.height, payload.recipe, key is not None))
-    layers = _write_required(payload)
-    if key is not None:
-        return header + seal(header, layers, key)
-    return header + checksum(header + layers) + layers
+    header = Header(payload.width, payload.height, payload.recipe, key is not None)
+    return write_container(header, *write_layers(payload), key)
 
 
-def decode(data: bytes, *, key: bytes | None = None) -> SemanticPayload:
-    """Read the payload of a file.
+def size_bytes(payload: SemanticPayload, *, sealed: bool = False) -> int:
+    """Return the size of the file that `encode` writes, without drawing a nonce.
 
     Args:
-        data: the bytes of the whole file, or of one cut after a layer.
-        key: the 32 bytes that an encrypted file was sealed with.
+        payload: what the file is to hold.
+        sealed: count the file that a key seals.
+
+    Raises:
+        ValueError: an optional layer has no coder or lacks what it is built on.
+    """
+    header = write_header(Header(payload.width, payload.height, payload.recipe, sealed))
+    overhead = NONCE_BYTES + TAG_BYTES if sealed else CHECKSUM_BYTES
+    return len(header) + overhead + sum(map(len, write_layers(payload)))
+
+
+def layer_size_bytes(layer: Layer, before: DecodedLayers) -> int:
+    """Return what one layer adds to the size of a file.
+
+    The sizes of all layers, of the header and of its checksum add up to the size of the file, so that rate control
+    need not write every combination of layers.
+
+    Args:
+        layer: of any kind that can be written.
+        before: the picture's size and the layers that the layer may be built on.
+
+    Raises:
+        ValueError: the layer has no coder.
+    """
+    return len(write_coded(layer, before))
+
+
+def decode(data: bytes, *, key: bytes | Passphrase | None = None, strict: bool = False) -> SemanticPayload:
+    """Read the payload of a file.
+
+    A file that was cut anywhere after the color layer gives what is whole. An optional layer that is damaged, cut or
+    out of order is left out together with those that are built on it, with a `DamagedLayerWarning`. Layers that this
+    version does not know are kept as `UnknownLayer`, so that `encode` writes them again.
+
+    Args:
+        data: the bytes of the file.
+        key: the 32 bytes or the passphrase that an encrypted file was sealed with.
+        strict: raise an error for a damaged optional layer too.
 
     Returns:
-        The payload that `encode` was given. Layers of types this version does not know are left out.
+        The payload that `encode` was given, less what is damaged.
 
     Raises:
         BitstreamError: the bytes are not such a file.
         ValueError: a key of another length.
     """
-    header, reader, is_intact = _open(data, key)
-    label_body, color_body = _read_required(reader)
-    if not is_intact(reader.position):
+    container = read_container(data, key)
+    if not container.is_intact:
         raise CorruptSectionError("The checksum does not match: the file was changed")
-    labels, color = _read_labels(label_body), _read_color(color_body)
-    for kind, _ in read_layers(reader):
-        if kind & CRITICAL:
-            raise UnsupportedVersionError(
-                f"The file needs layer type {kind}, unknown to this version; update sgc_diffusion"
-            )
-    return SemanticPayload(header.width, header.height, labels, color, header.recipe)
-
-
-def inspect(data: bytes, *, key: bytes | None = None) -> FileSummary:
-    """Read what a file says about itself, without decoding its layers.
-
-    Args:
-        data: the bytes of the file.
-        key: of an encrypted file, if its layers are to be listed.
-
-    Raises:
-        BitstreamError: the bytes are not such a file, or it ends in the middle of a layer.
-        ValueError: a key of another length.
-    """
-    reader = Reader(bytes(data))
-    header = read_header(reader)
-    layer_bytes, intact = {"sealed": reader.remaining}, None
-    if key is not None or not header.is_encrypted:
-        header, reader, is_intact = _open(data, key)
-        bodies = _read_required(reader)
-        layer_bytes = {name: _stored_bytes(body) for name, body in zip(("labels", "color"), bodies, strict=True)}
-        intact = is_intact(reader.position)
-        for kind, body in read_layers(reader):
-            layer_bytes[f"type {kind}"] = 1 + CHECKSUM_BYTES + _stored_bytes(body)
-    return FileSummary(
-        format_version=FORMAT_VERSION,
-        is_encrypted=header.is_encrypted,
-        width=header.width,
-        height=header.height,
-        recipe=header.recipe,
-        header_bytes=len(data) - sum(layer_bytes.values()),
-        layer_bytes=layer_bytes,
-        is_intact=intact,
-    )
-
-
-def _open(data: bytes, key: bytes | None) -> tuple[Header, Reader, Callable[[int], bool]]:
-    """Return the header, a reader of the layers, and what tells whether they are intact."""
-    reader = Reader(bytes(data))
-    header = read_header(reader)
-    header_end = reader.position
-    if header.is_encrypted:
-        if key is None:
-            raise DecryptionError("The file is encrypted; give its `key`")
-        layers = unseal(reader.data[:header_end], reader.data[header_end:], key)
-        return header, Reader(layers), lambda _: True
-    if key is not None:
-        raise DecryptionError("The file is not encrypted, so a `key` cannot vouch for it; leave the key out")
-    expected = reader.take(CHECKSUM_BYTES, "checksum")
-
-    def is_intact(end: int) -> bool:
-        return checksum(reader.data[:header_end] + reader.data[header_end + CHECKSUM_BYTES : end]) == expected
-
-    return header, reader, is_intact
-
-
-def _stored_bytes(body: bytes) -> int:
-    return len(varint(len(body))) + len(body)
-
-
-def _write_required(payload: SemanticPayload) -> bytes:
-    label_set = payload.labels.taxonomy
-    label_body = bytes([label_set.number]) + sides(*payload.label_map.shape)
-    label_body += encode_labels(payload.label_map, label_set.name)
-    levels, quality = payload.color.levels, payload.color.quality
-    color_body = bytes([quality]) + sides(*levels.shape[:2]) + encode_color(levels, quality)
-    return varint(len(label_body)) + label_body + varint(len(color_body)) + color_body
-
-
-def _read_required(reader: Reader) -> tuple[bytes, bytes]:
-    label_body = reader.take(reader.varint("length of the labels"), "labels")
-    return label_body, reader.take(reader.varint("length of the color map"), "color map")
-
-
-def _read_labels(body: bytes) -> LabelLayer:
-    reader = Reader(body)
-    try:
-        name = taxonomy.taxonomy_name(reader.integer(1, "taxonomy"))
-    except BitstreamError:
-        raise
-    except ValueError as error:
-        raise UnsupportedVersionError(str(error)) from error
-    height, width = reader.sides("label grid", MAX_GRID_SIDE)
-    if height * width > MAX_GRID_CELLS:
-        raise CorruptSectionError(f"The label grid {height} x {width} has more than {MAX_GRID_CELLS} cells")
-    return LabelLayer(decode_labels(body[reader.position :], height, width, name), name)
-
-
-def _read_color(body: bytes) -> ColorLayer:
-    reader = Reader(body)
-    quality = reader.integer(1, "color quality")
-    if quality >= len(STEPS):
-        raise CorruptSectionError(f"The color quality {quality} is not below {len(STEPS)}")
-    height, width = reader.sides("color grid", MAX_COLOR_SIDE)
-    return ColorLayer(decode_color(body[reader.position :], height, width, quality), quality)
+    header = container.header
+    decoded = DecodedLayers(header.width, header.height)
+    labels = LABELS.decode(container.required[0], decoded)
+    decoded = replace(decoded, labels=labels)
+    color = COLOR.decode(container.required[1], decoded)
+    layers, damages = read_optional(container.optional, replace(decoded, color=color))
+    if strict and damages:
+        raise damages[0].error
+    warn_of_damages(damages, stacklevel=3)
+    return SemanticPayload(header.width, header.height, labels, color, header.recipe, layers)

@@ -61,24 +61,24 @@ def neighbors(maps: np.ndarray) -> np.ndarray:
     the first column like the first cell of the row above.
 
     Args:
-        maps: (B, h, w) uint8 label maps.
+        maps: (B, h, w) label maps of any integer dtype.
 
     Returns:
-        (25, B, h, w) uint8 in the order of `OFFSETS`.
+        (25, B, h, w) of the same dtype in the order of `OFFSETS`.
     """
     height, width = maps.shape[1:]
     first = maps[:, :1, :1]
     padded = np.pad(maps, ((0, 0), (PAD, 0), (PAD, PAD)), mode="edge")
     above = np.concatenate([first, maps[:, :-1, :1]], axis=1)
     current = np.concatenate([above.repeat(PAD, axis=2), maps], axis=2)
-    found = np.empty((len(OFFSETS), *maps.shape), dtype=np.uint8)
+    around = np.empty((len(OFFSETS), *maps.shape), dtype=maps.dtype)
     for index, (dy, dx) in enumerate(OFFSETS):
         if dy == 0:
-            found[index] = current[:, :, PAD + dx : PAD + dx + width]
+            around[index] = current[:, :, PAD + dx : PAD + dx + width]
         else:
-            found[index] = padded[:, PAD + dy : PAD + dy + height, PAD + dx : PAD + dx + width]
-            found[index, :, 0] = first[:, 0]
-    return found
+            around[index] = padded[:, PAD + dy : PAD + dy + height, PAD + dx : PAD + dx + width]
+            around[index, :, 0] = first[:, 0]
+    return around
 
 
 def candidates(near: np.ndarray) -> list[np.ndarray]:

@@ -1,9 +1,34 @@
-"""Binary range coder in integers: decisions with 16-bit probabilities ↔ bytes.
+"""The range coder
 
-The coder keeps an interval [low, low + span) of 32 bits and narrows it at each decision; when its top byte can no
-longer matter it is written. The stream is the shortest prefix of bytes that, followed by zeros, lies in the last
-interval, with at most `MAX_DROPPED` zeros left out, so that a reader soon sees that a stream is too short. This is the
-carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with 16-bit probabilities.
+Turns decisions between 0 and 1, each with a probability in 1/65536, and symbols with integer weights into bytes. It is
+the carry-propagating coder of LZMA (Martin 1979; https://en.wikipedia.org/wiki/Range_coding) with 16-bit
+probabilities.
+
+**Writing.** The state is low = 0 and span = 2³² − 1.
+
+1. A decision whose 1 has probability p / 65536, 1 ≤ p ≤ 65535: let bound = (span >> 16) · p. A 1 sets span to bound;
+   a 0 adds bound to low and takes it from span.
+2. A symbol of weight s, after symbols whose weights sum to t, the weights of all summing to n ≤ 65536: let
+   u = ⌊span / n⌋. Then low grows by u · t, and span becomes u · s.
+3. After each decision or symbol, while span < 2²⁴: if low ≥ 2³², 1 is added to the bytes written so far, as to one
+   big-endian integer (the carry), and low is taken modulo 2³²; the top byte of low is written; low becomes
+   (low · 256) modulo 2³², span becomes span · 256.
+4. At the end, low becomes the multiple of 2³² in [low, low + span) if there is one, else the smallest multiple of 2²⁴
+   in it. Its four bytes are written by four times the steps of point 3, with the carry.
+5. Of the zero bytes that end the stream as many as there are, but at most 16, are dropped.
+
+**Reading.** The state is span = 2³² − 1 and code, the first four bytes as a big-endian integer. After the end of the
+stream a reader reads zeros.
+
+1. A decision: let bound = (span >> 16) · p. If code < bound it is a 1, and span becomes bound; else it is a 0, and
+   bound is taken from code and from span.
+2. A symbol: let u = ⌊span / n⌋ and x = min(⌊code / u⌋, n − 1). It is the symbol with t ≤ x < t + s; u · t is taken
+   from code, and span becomes u · s.
+3. After each, while span < 2²⁴: code becomes code · 256 plus the next byte, span becomes span · 256.
+
+A reader MUST reject a stream that differs from the one that writing gives for what was read: one that ends more than
+16 bytes before the last byte that is read, one with bytes left over, one that ends in other bytes, and one that makes
+code ≥ span.
 """
 
 from __future__ import annotations

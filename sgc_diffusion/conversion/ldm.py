@@ -24,7 +24,7 @@ from torch import nn
 from sgc_diffusion.atomic_file import atomic_folder
 from sgc_diffusion.conversion.ldm_config import PUBLISHED, LdmConfig, read_config
 from sgc_diffusion.conversion.ldm_names import Pair, first_stage_modules, unet_attentions, unet_modules
-from sgc_diffusion.pipeline import SemanticCompressionPipeline
+from sgc_diffusion.families.latent_diffusion import LatentDiffusionCompressionPipeline
 from sgc_diffusion.taxonomy import NUMBERS, load_taxonomy
 from sgc_diffusion.zoo.checkpoint import check_names, read_state_dict, take_prefix
 
@@ -247,7 +247,7 @@ def convert_checkpoint(
             logger.info("The checkpoint scales its latents by %g.", float(tensors["scale_factor"]))
         for module in (vae, unet):
             nn.Module.to(module, DTYPES[dtype])  # in place; diffusers' own `to` warns
-        pipeline = SemanticCompressionPipeline(
+        pipeline = LatentDiffusionCompressionPipeline(
             vae,
             unet,
             scheduler,

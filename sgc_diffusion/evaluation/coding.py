@@ -23,7 +23,7 @@ from PIL import Image
 from sgc_diffusion.evaluation.codecs import Codec
 from sgc_diffusion.evaluation.codecs.codec import write_file
 from sgc_diffusion.evaluation.pictures import Picture
-from sgc_diffusion.evaluation.processes import CodingError, WorkerProcess
+from sgc_diffusion.evaluation.processes import CodingError, WorkerProcess, describe_error
 
 STATE_FORMAT = 2  # of NAME.json; one more whenever what it holds changes
 FLOOR = "its floor: no smaller file to be had"
@@ -79,8 +79,8 @@ def code_pictures(
         def code(picture: Picture) -> tuple[list[dict[str, Any]], str | None]:
             try:
                 return _Job(codec, picture, folder, versions, budgets, workers).rows(seeds), None
-            except (CodingError, OSError, ValueError) as error:
-                return [], " ".join(str(error).split())
+            except Exception as error:  # of whatever kind, it costs one picture and not the run
+                return [], describe_error(error)
             finally:
                 on_done()
 
@@ -173,17 +173,17 @@ class _Job:
 
     def _encode(self) -> dict[str, Any]:
         codec, image = self._codec, str(self._picture.path)
-        found: dict[str, Any] = {"spec": codec.spec, "is_floor": False}
+        fitted: dict[str, Any] = {"spec": codec.spec, "is_floor": False}
         encoded: dict[str, Any] = {}
         if self._budget is not None:
-            found = self._workers.run("fit", spec=codec.spec, image=image, budget_bytes=self._budget)
-            encoded["search_s"] = found["seconds"]
-        reply = self._workers.run("encode", spec=found["spec"], image=image, path=str(self._file))
-        size_bytes, is_floor = self._file.stat().st_size, found["is_floor"]
+            fitted = self._workers.run("fit", spec=codec.spec, image=image, budget_bytes=self._budget)
+            encoded["search_s"] = fitted["seconds"]
+        reply = self._workers.run("encode", spec=fitted["spec"], image=image, path=str(self._file))
+        size_bytes, is_floor = self._file.stat().st_size, fitted["is_floor"]
         if self._budget is not None and size_bytes > self._budget and not is_floor:
-            raise CodingError(f"{found['spec']} gave {size_bytes} bytes where its search gave at most {self._budget}")
+            raise CodingError(f"{fitted['spec']} gave {size_bytes} bytes where its search gave at most {self._budget}")
         setting = f"{reply['setting']}, {FLOOR}" if is_floor else reply["setting"]
-        encoded |= {"spec": found["spec"], "is_floor": is_floor, "setting": setting, "scale": reply["scale"]}
+        encoded |= {"spec": fitted["spec"], "is_floor": is_floor, "setting": setting, "scale": reply["scale"]}
         return encoded | {"encode_s": reply["seconds"], "encode_peak_mib": reply["peak_mib"]}
 
     def _decode(self, spec: str, png: Path, seed: int) -> dict[str, Any]:

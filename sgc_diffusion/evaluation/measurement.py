@@ -17,42 +17,21 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from tqdm import tqdm
 
 from sgc_diffusion.evaluation.codecs import Codec, expand_specs, make_codec
 from sgc_diffusion.evaluation.codecs.codec import installed_versions, write_file
 from sgc_diffusion.evaluation.coding import Coded, code_pictures
 from sgc_diffusion.evaluation.pictures import Picture, find_pictures, prepare_picture
+from sgc_diffusion.evaluation.processes import describe_error
 from sgc_diffusion.evaluation.scoring import Scorer
 
 SCHEMA = 1
 ORIGINAL = "original"
 METRIC_LIBRARIES = ("torch", "torchmetrics", "pyiqa", "open-clip-torch", "torchvision")
 ROOT = Path(__file__).parents[2]
-
-
-class Progress(Protocol):
-    """What `tqdm` is: told how many steps there are, of each one, and what is going on."""
-
-    total: Any
-
-    def update(self) -> object:
-        """Count a step."""
-        ...
-
-    def set_description_str(self, desc: str) -> object:
-        """Say what is going on."""
-        ...
-
-
-class _Silent:
-    total: Any = 0
-
-    def update(self) -> None:
-        return
-
-    def set_description_str(self, desc: str) -> None:
-        return
 
 
 def evaluate(
@@ -68,7 +47,7 @@ def evaluate(
     num_workers: int = 2,
     scorer: Scorer | None = None,
     command: str = "",
-    progress: Progress | None = None,
+    progress: tqdm | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run codecs over pictures and write OUT/CODEC.json for each.
 
@@ -84,7 +63,7 @@ def evaluate(
         num_workers: pictures that anchors code at once.
         scorer: measures; None leaves `metrics` empty.
         command: for the record.
-        progress: told of every step; a `tqdm` bar will do.
+        progress: bar that is told of every step; None shows none.
 
     Returns:
         Codec name → what its file holds.
@@ -97,7 +76,7 @@ def evaluate(
     for codec in made:
         codec.check()
     out, work = Path(out), Path(work)
-    progress = _Silent() if progress is None else progress
+    progress = tqdm(disable=True) if progress is None else progress
     progress.set_description_str("reading pictures")
     pictures, unreadable = _prepare(find_pictures(images, limit), work / ORIGINAL, size)
     header = {"set": out.resolve().name, "pictures": _set_digest(pictures), "size": size, "command": command}
@@ -126,7 +105,7 @@ class _Run:
     out: Path
     work: Path
     scorer: Scorer | None
-    progress: Progress
+    progress: tqdm
 
     def measure(
         self, codec: Codec, budgets: Mapping[str, int] | None, num_seeds: int, num_workers: int
@@ -150,7 +129,9 @@ class _Run:
             "generative": codec.is_generative,
             "libraries": codec.versions(),
         }
-        return self._write(about, coded, self._score(coded, codec.name, {one.name: one for one in self.pictures}))
+        return self._write(
+            about, coded, self._score(coded, codec.name, {picture.name: picture for picture in self.pictures})
+        )
 
     def measure_originals(self) -> dict[str, Any]:
         """Score the pictures themselves by what needs no reference; write and return what their file holds."""
@@ -196,8 +177,9 @@ def _prepare(sources: Mapping[str, Path], folder: Path, size: int | None) -> tup
     for name, source in sources.items():
         try:
             pictures.append(prepare_picture(source, folder / f"{name}.png", size))
-        except (ValueError, OSError) as error:
-            unreadable.append({"image": name, "error": " ".join(str(error).replace(str(source), source.name).split())})
+        except Exception as error:  # odd EXIF, a plug-in's own kind: of whatever kind, it costs one picture
+            message = describe_error(error).replace(str(source), source.name)
+            unreadable.append({"image": name, "error": message})
     if not pictures:
         first = unreadable[0]["error"] if unreadable else "`limit` leaves none"
         raise ValueError(f"`images`: none of {len(sources)} pictures can be read: {first}")
@@ -205,7 +187,9 @@ def _prepare(sources: Mapping[str, Path], folder: Path, size: int | None) -> tup
 
 
 def _set_digest(pictures: Sequence[Picture]) -> str:
-    return hashlib.sha256("".join(sorted(one.name + one.digest for one in pictures)).encode()).hexdigest()[:16]
+    return hashlib.sha256("".join(sorted(picture.name + picture.digest for picture in pictures)).encode()).hexdigest()[
+        :16
+    ]
 
 
 def _check_out(out: Path, digest: str, remade: Collection[str]) -> None:

@@ -19,6 +19,14 @@ class CodingError(Exception):
     """A job that failed, with the one line that says why."""
 
 
+def describe_error(error: Exception) -> str:
+    """Return what went wrong on one line; its kind too, unless its message was written to be read."""
+    message = " ".join(str(error).split())
+    if message and type(error) in (CodingError, ValueError):
+        return message
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
+
+
 class WorkerProcess:
     """Another Python process that codes; started at its first job, and again after it died."""
 

@@ -12,47 +12,24 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from sgc_diffusion.evaluation.codecs.codec import write_file
 from sgc_diffusion.evaluation.coding import Coded, decoded_path
+from sgc_diffusion.evaluation.metrics import Evaluator
 from sgc_diffusion.evaluation.pictures import Picture
+from sgc_diffusion.evaluation.processes import describe_error
 
-
-class Evaluator(Protocol):
-    """What measures; `metrics.load_metrics` returns one.
-
-    Attributes:
-        unavailable: metric → the command that gets its weights.
-    """
-
-    unavailable: dict[str, str]
-
-    def measure(self, original: np.ndarray | None, decoded: np.ndarray) -> dict[str, float]:
-        """Return the figures of one picture, both (H, W, 3) uint8; without an original, those that need none."""
-        ...
-
-    def start_set(self) -> None:
-        """Begin a set of pictures."""
-        ...
-
-    def add(self, original: np.ndarray, decoded: np.ndarray) -> None:
-        """Add one to the set."""
-        ...
-
-    def finish_set(self) -> dict[str, float]:
-        """Return the figures of the set."""
-        ...
+WHOLE_SET = "all pictures"  # what a failure of the metrics of a set names as its picture
 
 
 class Scorer:
     """Adds metrics to rows.
 
     Args:
-        evaluator: measures.
+        evaluator: of `metrics.load_metrics`.
         key: says which metrics and which weights these are; what was measured under another key is measured again.
     """
 
@@ -71,25 +48,29 @@ class Scorer:
 
         A row whose picture is not among `references` gets the metrics that need none, and counts not for the set.
         """
-        digests = []
+        scored: list[tuple[Path, Path, str]] = []
         for row in coded.rows:
             reference, decoded = references.get(row["image"]), decoded_path(folder, row["image"], row["seed"])
             original = None if reference is None else reference.path
-            digest = self._digest(*filter(None, (original, decoded)))
             store = folder / f"{decoded.stem}.metrics.json"
             try:
+                digest = self._digest(*filter(None, (original, decoded)))
                 row["metrics"] = _kept(store, digest, partial(self._measure, original, decoded))
-            except (ValueError, RuntimeError, OSError) as error:
+                if row["seed"] == 0 and original is not None:
+                    scored.append((original, decoded, digest))
+            except Exception as error:  # of whatever kind, it costs one picture and not the run
                 row["metrics"] = {}
-                text = " ".join(str(error).split())
-                coded.failures.append({"image": row["image"], "error": f"metrics of seed {row['seed']}: {text}"})
-            if row["seed"] == 0 and original is not None:
-                digests.append((original, decoded, digest))
+                message = f"metrics of seed {row['seed']}: {describe_error(error)}"
+                coded.failures.append({"image": row["image"], "error": message})
             on_done()
-        if len(digests) < 2:
+        if len(scored) < 2:
             return {}
-        joint = hashlib.sha256("".join(digest for _, _, digest in digests).encode()).hexdigest()[:16]
-        return _kept(folder / "set.metrics.json", joint, lambda: self._measure_set([one[:2] for one in digests]))
+        joint = hashlib.sha256("".join(digest for _, _, digest in scored).encode()).hexdigest()[:16]
+        try:
+            return _kept(folder / "set.metrics.json", joint, lambda: self._measure_set([pair[:2] for pair in scored]))
+        except Exception as error:
+            coded.failures.append({"image": WHOLE_SET, "error": f"metrics of the set: {describe_error(error)}"})
+            return {}
 
     def _measure(self, original: Path | None, decoded: Path) -> dict[str, float]:
         return self.evaluator.measure(None if original is None else read_rgb(original), read_rgb(decoded))
@@ -121,7 +102,6 @@ def _kept(store: Path, digest: str, measure: Callable[[], dict[str, float]]) -> 
             return kept["metrics"]
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    found = measure()
-    metrics = {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+    metrics = {name: float(value) if math.isfinite(value) else None for name, value in measure().items()}
     write_file(json.dumps({"digest": digest, "metrics": metrics}, allow_nan=False).encode(), store)
     return metrics

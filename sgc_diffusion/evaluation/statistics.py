@@ -2,7 +2,7 @@
 
 values of N pictures ──bootstrap over pictures──▶ mean [low, high]
 ours, theirs of the same pictures ──differences──bootstrap──▶ mean difference [low, high]
-{picture: values of its seeds} ──▶ mean, deviation between seeds
+{picture: values of its seeds} ──▶ deviation between seeds
 two rate–quality curves ──log rate over the shared qualities──▶ BD-rate in per cent
 
 Intervals are percentiles of the means of resampled pictures (Efron's bootstrap), at a fixed seed: the same values give
@@ -11,7 +11,9 @@ the same interval. They are of pictures, not of seeds: those of one picture are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,62 +22,45 @@ NUM_RESAMPLES = 9999
 
 
 class Estimate(NamedTuple):
-    """A mean and its interval; `low` and `high` are NaN where there are fewer than two values."""
+    """A mean and its 95 % interval; `low` and `high` are NaN where there are fewer than two values."""
 
     mean: float
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
 
-class SeedSpread(NamedTuple):
-    """Mean over pictures, and the deviation between seeds of one picture; NaN where no picture has two."""
-
-    mean: float
-    deviation: float
-
-
-def mean_and_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
+def mean_and_interval(values: Sequence[float] | np.ndarray) -> Estimate:
     """Return the mean of values and its bootstrap interval.
 
     Args:
         values: (N,) finite, one a picture.
-        confidence: of the interval, between 0 and 1.
-        seed: of the resampling.
 
     Raises:
         ValueError: no values, or some that are not finite.
     """
+    return _bootstrapped(tuple(_finite("values", values).tolist()))
+
+
+@lru_cache(maxsize=4096)  # a report tells most of its intervals several times
+def _bootstrapped(values: tuple[float, ...]) -> Estimate:
     from scipy.stats import bootstrap
 
-    array = _finite("values", values)
-    mean = float(array.mean())
-    if len(array) < 2:
-        return Estimate(mean, float("nan"), float("nan"))
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Estimate(mean)
+    rng = np.random.default_rng(0)
     interval = bootstrap(
-        (array,),
-        np.mean,
-        n_resamples=NUM_RESAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(seed),
+        (values,), np.mean, n_resamples=NUM_RESAMPLES, method="percentile", rng=rng
     ).confidence_interval
     return Estimate(mean, float(interval.low), float(interval.high))
 
 
-def paired_difference(
-    ours: Sequence[float] | np.ndarray,
-    theirs: Sequence[float] | np.ndarray,
-    *,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Estimate:
+def paired_difference(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray) -> Estimate:
     """Return the mean of ours − theirs and its bootstrap interval over pictures; without 0 in it, they differ.
 
     Args:
         ours: (N,) finite, one a picture.
         theirs: (N,) of the same pictures in the same order.
-        confidence: of the interval.
-        seed: of the resampling.
 
     Raises:
         ValueError: different numbers of values, none, or some that are not finite.
@@ -83,27 +68,24 @@ def paired_difference(
     first, second = _finite("ours", ours), _finite("theirs", theirs)
     if len(first) != len(second):
         raise ValueError(f"`theirs` must have the {len(first)} values of `ours`, got {len(second)}; pair the pictures")
-    return mean_and_interval(first - second, confidence=confidence, seed=seed)
+    return mean_and_interval(first - second)
 
 
-def seed_spread(values: Mapping[str, Sequence[float]]) -> SeedSpread:
-    """Return the mean over pictures and how much a picture varies with the seed.
+def seed_deviation(values: Mapping[str, Sequence[float]]) -> float:
+    """Return how much a picture varies with the seed.
 
     Args:
         values: picture → values of its seeds, finite.
 
     Returns:
-        Mean of the pictures' means, and the root of the mean variance (with n − 1) within pictures of several seeds.
+        The root of the mean variance (with n − 1) within pictures of several seeds; NaN where none has several.
 
     Raises:
-        ValueError: no picture, a picture without values, or values that are not finite.
+        ValueError: a picture without values, or values that are not finite.
     """
-    if not values:
-        raise ValueError("`values` must have at least one picture, got none")
-    arrays = [_finite(f"values[{name!r}]", one) for name, one in values.items()]
+    arrays = [_finite(f"values[{name!r}]", of_seeds) for name, of_seeds in values.items()]
     variances = [array.var(ddof=1) for array in arrays if len(array) > 1]
-    deviation = float(np.sqrt(np.mean(variances))) if variances else float("nan")
-    return SeedSpread(float(np.mean([array.mean() for array in arrays])), deviation)
+    return float(np.sqrt(np.mean(variances))) if variances else math.nan
 
 
 def bd_rate(

@@ -26,6 +26,7 @@ from PIL import Image
 
 from sgc_diffusion.evaluation.codecs import Codec, make_codec
 from sgc_diffusion.evaluation.codecs.codec import save_png
+from sgc_diffusion.evaluation.processes import describe_error
 
 KIB_IN_MIB = 1024
 
@@ -112,8 +113,7 @@ def main() -> None:
         try:
             reply = run_job(json.loads(line), codecs)
         except Exception as error:  # of whatever kind, it costs one picture and not the run
-            kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
-            reply = {"error": kind + " ".join(str(error).split())}
+            reply = {"error": describe_error(error)}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

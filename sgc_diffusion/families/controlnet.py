@@ -1,6 +1,6 @@
-"""The codec with Stable Diffusion and a ControlNet for segmentation maps as its decoder.
+"""Stable Diffusion with a ControlNet for segmentation maps as the decoder.
 
-    label_map ──palette──▶ picture of the labels ──ControlNet──┐
+    label map ──palette──▶ picture of the labels ──ControlNet──┐
         └──names and areas──▶ prompt ──text encoder──▶ UNet ◀──┘ ──▶ latents      color map ──▶ where denoising starts
 
 Zhang et al., https://arxiv.org/abs/2302.05543. Any Stable Diffusion 1.x model and any ControlNet that was trained on
@@ -18,12 +18,14 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
+from sgc_diffusion.synthesis.conditioning import upsample_color
 from sgc_diffusion.synthesis.controlnet import control_predictor, draw_labels, embed_prompts, write_prompt
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler
-from sgc_diffusion.taxonomy import class_table, load_taxonomy
+from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.steps import StepObserver
+from sgc_diffusion.taxonomy import load_taxonomy
 
-DEFAULT_NAME = "controlnet-seg"
 NEGATIVE_PROMPT = "painting, drawing, cartoon, blurry, low quality, text, watermark"
 
 
@@ -33,26 +35,33 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
     Args:
         vae: Stable Diffusion's first stage.
         unet: its denoiser.
-        scheduler: holds the noise schedule that the denoiser was trained with.
+        scheduler: holds the noise schedule that the denoiser was trained with; another one that is set afterwards draws
+            instead of the recipe's.
         controlnet: trained on pictures of label maps in the taxonomy's palette.
         text_encoder: of the denoiser's prompts.
-        tokenizer: likewise.
+        tokenizer: of the text encoder.
         segmenter: semantic segmentation model; None for a pipeline that only draws.
+        image_processor: of the segmenter, from transformers; None feeds RGB in [−1, 1].
         taxonomy: name of the label set whose palette the ControlNet knows.
         profile: name of this pipeline in the bitstream, a key of `payload.PROFILES`.
+        preset: name in `payload.recipe.PRESETS` of how its files are drawn unless told otherwise.
         segmenter_short_side: of the segmenter's input where it has no image processor, pixels.
-        label_resampling: unused here.
-        preset: name in `presets.PRESETS` of how its files are drawn unless told otherwise.
         negative_prompt: what guidance moves away from.
         conditioning_scale: weight of the ControlNet's residuals.
+        redraw_strength: of the passes that draw an enlarged picture over.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("controlnet-seg")
         >>> picture = pipe.decompress(pipe.compress(image)).images[0]
     """
 
-    _optional_components = ["segmenter"]  # noqa: RUF012 - diffusers wants a list
-    few_step_head = None
+    vae: FirstStage
+    unet: Any
+    scheduler: Sampler
+    controlnet: Any
+    text_encoder: Any
+    tokenizer: Any
+
     model_cpu_offload_seq = "segmenter->text_encoder->unet->vae"
 
     def __init__(
@@ -64,15 +73,16 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         text_encoder: nn.Module,
         tokenizer: Any,
         segmenter: nn.Module | None = None,
+        image_processor: Any = None,
         taxonomy: str = "ade20k-150",
-        profile: str = DEFAULT_NAME,
-        segmenter_short_side: int = 512,
-        label_resampling: str = "nearest",
+        profile: str = "controlnet-seg",
         preset: str = "sdedit",
+        segmenter_short_side: int = 512,
         negative_prompt: str = NEGATIVE_PROMPT,
         conditioning_scale: float = 1.0,
+        redraw_strength: float = 0.45,
     ) -> None:
-        super(SemanticCompressionPipeline, self).__init__()
+        super().__init__()
         self.register_modules(
             vae=vae,
             unet=unet,
@@ -81,11 +91,15 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             text_encoder=text_encoder,
             tokenizer=tokenizer,
             segmenter=segmenter,
+            image_processor=image_processor,
         )
-        self.register_to_config(negative_prompt=negative_prompt, conditioning_scale=conditioning_scale)
-        self._configure(taxonomy, profile, segmenter_short_side, label_resampling, preset)
+        self.register_to_config(
+            negative_prompt=negative_prompt, conditioning_scale=conditioning_scale, redraw_strength=redraw_strength
+        )
+        self.configure(taxonomy, profile, preset, segmenter_short_side)
+        self._trained_scheduler = scheduler
 
-    def _check_components(self) -> None:
+    def check_components(self) -> None:
         """Raise ValueError where UNet, ControlNet and text encoder are of different models."""
         if self.unet.config.in_channels != latent_channels(self.vae):
             raise ValueError(
@@ -103,17 +117,54 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
                 "equal; give a ControlNet that was trained for this base model"
             )
 
+    def drawing_sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
+        """Return (height, width) in pixels of what is drawn, smallest first; see `plan_sizes`."""
+        return latent_sizes(self.vae, self.unet, payload.width, payload.height)
+
+    def check_recipe(self, recipe: DecoderRecipe) -> None:
+        """Raise ValueError for a recipe that needs a few-step head."""
+        if recipe.scheduler == "lcm":
+            raise ValueError(
+                "`scheduler` lcm draws with a few-step head, which this pipeline has not; give another scheduler and "
+                "its steps, or the preset of a pipeline without: sdedit"
+            )
+
+    def draw(
+        self,
+        payloads: Sequence[SemanticPayload],
+        recipe: DecoderRecipe,
+        generators: Sequence[torch.Generator],
+        observer: StepObserver,
+    ) -> torch.Tensor:
+        """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
+        sizes = self.drawing_sizes(payloads[0])
+        strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
+        passes = [
+            Pass(*size, recipe.num_inference_steps, strength) for size, strength in zip(sizes, strengths, strict=True)
+        ]
+        colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
+        return draw_in_passes(
+            passes,
+            colors.to(self._execution_device, self.unet.dtype),
+            self.vae,
+            lambda height, width: self._predictor(payloads, recipe, height, width),
+            lambda: choose_sampler(recipe.scheduler, self.scheduler, self._trained_scheduler),
+            generators,
+            observer,
+            tile_side=self.tile_side,
+        )
+
     def _predictor(
         self, payloads: Sequence[SemanticPayload], recipe: DecoderRecipe, height: int, width: int
     ) -> Predictor:
         """Return what predicts the noise under the ControlNet's and the prompts' guidance."""
-        device, dtype, factor = self._execution_device, self.unet.dtype, downsampling_factor(self.vae)
+        device, dtype = self._execution_device, self.unet.dtype
         taxonomy = load_taxonomy(self.config.taxonomy)
-        maps = [class_table(one.labels.taxonomy_name, taxonomy.name)[one.label_map] for one in payloads]
-        pictures = torch.stack([draw_labels(one, taxonomy.palette, height * factor, width * factor) for one in maps])
-        prompts = [write_prompt(one, taxonomy.names) for one in maps]
-        guided = recipe.guidance_scale != 1.0
-        if guided:
+        pictures = torch.stack(
+            [draw_labels(payload.label_map, taxonomy.palette, height, width) for payload in payloads]
+        )
+        prompts = [write_prompt(payload.label_map, taxonomy.names) for payload in payloads]
+        if recipe.guidance_scale != 1.0:
             prompts = [self.config.negative_prompt] * len(prompts) + prompts
             pictures = torch.cat([pictures, pictures])
         embeddings = embed_prompts(self.tokenizer, self.text_encoder, prompts, device)
@@ -122,7 +173,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             self.controlnet,
             embeddings.to(dtype),
             pictures.to(device, dtype),
-            factor,
+            downsampling_factor(self.vae),
             recipe.guidance_scale,
             self.config.conditioning_scale,
         )

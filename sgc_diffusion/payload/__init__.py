@@ -7,17 +7,24 @@ Frozen, validated, numpy only. What is here is exactly what the file holds: `enc
 
 from sgc_diffusion.payload.color import ColorLayer
 from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
+from sgc_diffusion.payload.layer import MAX_KIND, Layer, UnknownLayer
 from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
-from sgc_diffusion.payload.recipe import PROFILES, SCHEDULERS, DecoderRecipe
+from sgc_diffusion.payload.recipe import PRESETS, PROFILES, SCHEDULERS, DecoderRecipe, Preset, Profile
 
 __all__ = [
     "MAX_GRID_CELLS",
     "MAX_GRID_SIDE",
     "MAX_IMAGE_SIDE",
+    "MAX_KIND",
+    "PRESETS",
     "PROFILES",
     "SCHEDULERS",
     "ColorLayer",
     "DecoderRecipe",
     "LabelLayer",
+    "Layer",
+    "Preset",
+    "Profile",
     "SemanticPayload",
+    "UnknownLayer",
 ]

@@ -1,24 +1,26 @@
-"""Color map ↔ quantized transform coefficients; the inverse is integer arithmetic only.
+"""What the color levels mean
 
-    color_map ──3-D DCT──▶ coefficients ──divide by STEPS[quality], decide──▶ levels    (forward, lossy, encoder only)
-    levels ──× STEPS[quality]──▶ coefficients ──integer inverse DCT, clip──▶ color_map  (inverse, exact everywhere)
+    color_map ──3-D DCT──▶ coefficients ──divide by STEPS[quality], decide──▶ levels    (quantize, lossy, encoder only)
+    levels ──× STEPS[quality]──▶ coefficients ──integer inverse DCT, clip──▶ color_map  (dequantize, exact everywhere)
 
 The transform is the orthonormal DCT-II along the rows, the columns and the three channels R, G, B. Along the channels
 its vectors are (1, 1, 1), (1, 0, −1) and (1, −2, 1), nearly the principal axes of photographs; orthonormal, so that
-one step for every coefficient spends the bits where they lower the squared error in RGB most.
+the same step for every coefficient spends the bits where they lower the squared error in RGB most.
 
-A quality is an index into `STEPS`: the quantizer step in 1/8 of a gray level, growing by 2^(1/8) from one to the
-next; quality 0 is the finest.
+The quality is an index into `STEPS`, the quantizer steps in 1/8 of a gray level; quality 0 is the finest. STEPS[i] is
+16 · 2^(i/8), rounded to the nearest integer, for i = 0 … 63.
 
-The inverse is normative, part of the file format. With B(n) = `basis(n)` and r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋:
+**From levels to colors**, for a map of h rows and w columns. B(n)[k, i] is √(1/n) for k = 0, else
+√(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer. r(x, k) = ⌊(x + 2^(k−1)) / 2^k⌋. All
+values are integers of 64 bits:
 
-    x = levels · STEPS[quality]                    (u, v, k)
-    x = r(Σ over k of x · B(3)[k, c], 12)          (u, v, c)
-    x = r(Σ over u of x · B(h)[u, i], 16)          (i, v, c)
-    x = r(Σ over v of x · B(w)[v, j], 16)          (i, j, c)
-    color = min(max(r(x, 7) + 128, 0), 255)
+    x(u, v, k) = level(u, v, k) · STEPS[quality]
+    x(u, v, c) = r(Σ over k of x(u, v, k) · B(3)[k, c], 12)
+    x(i, v, c) = r(Σ over u of x(u, v, c) · B(h)[u, i], 16)
+    x(i, j, c) = r(Σ over v of x(i, v, c) · B(w)[v, j], 16)
+    color(i, j, c) = min(max(r(x(i, j, c), 7) + 128, 0), 255)
 
-B(n)[k, i] is √(1/n) for k = 0, else √(2/n) · cos(π (2i + 1) k / 2n), times 65536, rounded to the nearest integer.
+Here k = 0, 1, 2 is the channel of the levels and c = 0, 1, 2 is R, G, B (sRGB) in row i and column j of the map.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from functools import cache
 
 import numpy as np
 
-MAX_SIDE = 64  # cells; the sums of `inverse` stay below 2⁶³ for it
+from sgc_diffusion.payload.scalars import plain_integer
+
+MAX_SIDE = 64  # cells; the sums of `dequantize` stay below 2⁶³ for it
+MAX_LEVEL = 32767  # size of a level
 STEP_UNIT = 8  # parts of a gray level in which STEPS counts
 STEPS = (
     16, 17, 19, 21, 23, 25, 27, 29, 32, 35, 38, 41, 45, 49, 54, 59,
@@ -45,16 +50,18 @@ _SIZE_ONE_BITS = 1.7  # for the sign, and for saying that the size is one
 # log2(1 + frequency), of log2(step), and for each channel. Fitted to color maps of landscapes.
 _NEAR, _FREQUENCY, _STEP, _CHANNELS = 0.918, -0.632, -0.563, (1.986, 1.028, 0.010)
 _BASIS_BITS = 16  # fraction bits of the integer DCT basis
-_LEVEL_LIMIT = 32767
 
 
-def check(height: int, width: int, quality: int) -> None:
+def require_grid(height: int, width: int, quality: int) -> int:
     """Reject a grid or a quality that no color layer can have.
 
     Args:
         height: rows of the color map, 1 … 64.
         width: columns, 1 … 64.
-        quality: index into `STEPS`.
+        quality: index into `STEPS`, an integer of any type.
+
+    Returns:
+        The quality as a plain integer.
 
     Raises:
         ValueError: one of them is out of range.
@@ -62,11 +69,10 @@ def check(height: int, width: int, quality: int) -> None:
     for name, side in (("height", height), ("width", width)):
         if not 1 <= side <= MAX_SIDE:
             raise ValueError(f"`{name}` of a color map must be from 1 to {MAX_SIDE}, got {side}; resize the map")
-    if not isinstance(quality, (int, np.integer)) or isinstance(quality, bool) or not 0 <= quality < len(STEPS):
-        raise ValueError(f"`quality` must be an integer from 0 to {len(STEPS) - 1}, got {quality!r}")
+    return plain_integer("quality", quality, 0, len(STEPS) - 1)
 
 
-def forward(color_map: np.ndarray, quality: int) -> np.ndarray:
+def quantize(color_map: np.ndarray, quality: int) -> np.ndarray:
     """Transform and quantize a color map.
 
     Args:
@@ -80,16 +86,16 @@ def forward(color_map: np.ndarray, quality: int) -> np.ndarray:
         ValueError: wrong shape, dtype or quality.
 
     Example:
-        >>> forward(np.full((2, 2, 3), 128, np.uint8), 16).ravel()[:3]
+        >>> quantize(np.full((2, 2, 3), 128, np.uint8), 16).ravel()[:3]
         array([0, 0, 0], dtype=int16)
     """
     color_map = np.asarray(color_map)
     if color_map.ndim != 3 or color_map.shape[-1] != 3 or color_map.dtype != np.uint8:
         raise ValueError(f"`color_map` must be uint8 of shape (h, w, 3), got {color_map.dtype} {color_map.shape}")
-    check(color_map.shape[0], color_map.shape[1], quality)
+    quality = require_grid(color_map.shape[0], color_map.shape[1], quality)
     scaled = coefficients(color_map) * (STEP_UNIT / STEPS[quality])
     levels = np.sign(scaled) * _choose_sizes(np.abs(scaled), quality)
-    return np.clip(levels, -_LEVEL_LIMIT, _LEVEL_LIMIT).astype(np.int16)
+    return np.clip(levels, -MAX_LEVEL, MAX_LEVEL).astype(np.int16)
 
 
 def _choose_sizes(sizes: np.ndarray, quality: int) -> np.ndarray:
@@ -122,11 +128,11 @@ def coefficients(color_map: np.ndarray) -> np.ndarray:
     return np.einsum("uh,vw,kc,hwc->uvk", rows, columns, channels, color_map - 128.0, optimize=True)
 
 
-def inverse(levels: np.ndarray, quality: int) -> np.ndarray:
+def dequantize(levels: np.ndarray, quality: int) -> np.ndarray:
     """Return the color map that levels stand for, the same on every machine.
 
     Args:
-        levels: (h, w, 3) int16 of `forward`.
+        levels: (h, w, 3) int16 of `quantize`.
         quality: the index they were made with.
 
     Returns:
@@ -138,8 +144,8 @@ def inverse(levels: np.ndarray, quality: int) -> np.ndarray:
     levels = np.asarray(levels)
     if levels.ndim != 3 or levels.shape[-1] != 3:
         raise ValueError(f"`levels` must be int16 of shape (h, w, 3), got {levels.dtype} {levels.shape}")
-    check(levels.shape[0], levels.shape[1], quality)
-    values = np.clip(levels.astype(np.int64), -_LEVEL_LIMIT, _LEVEL_LIMIT) * STEPS[quality]
+    quality = require_grid(levels.shape[0], levels.shape[1], quality)
+    values = np.clip(levels.astype(np.int64), -MAX_LEVEL, MAX_LEVEL) * STEPS[quality]
     values = values @ basis(3)  # (h, w, 3); each product drops its fraction bits but four before the next
     values = _round_shift(values, _BASIS_BITS - 4)
     values = _round_shift(np.tensordot(basis(levels.shape[0]).T, values, axes=(1, 0)), _BASIS_BITS)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from sgc_diffusion.payload.color import ColorLayer
 from sgc_diffusion.payload.labels import LabelLayer
-from sgc_diffusion.payload.recipe import DecoderRecipe, check_integer
+from sgc_diffusion.payload.layer import MAX_KIND, Layer, same_fields
+from sgc_diffusion.payload.recipe import DecoderRecipe
+from sgc_diffusion.payload.scalars import plain_integer
 
 MAX_IMAGE_SIDE = 2**20  # pixels; a sane cap that a reader can check before it allocates
+LayerT = TypeVar("LayerT", bound=Layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +23,14 @@ class SemanticPayload:
 
     Attributes:
         width: of the original picture and of the drawn one, pixels.
-        height: likewise.
+        height: of the original picture and of the drawn one, pixels.
         labels: what each part is.
         color: what it looks like from afar.
         recipe: how it is to be drawn.
+        layers: the optional layers, those that this version does not know among them, ascending by kind.
 
     Raises:
-        ValueError: a size outside 1 … 2²⁰.
+        ValueError: a size outside 1 … 2²⁰, something of another class, or optional layers that do not ascend.
 
     Example:
         >>> labels = LabelLayer(np.zeros((4, 4), np.uint8), "landscape-24")
@@ -39,10 +44,21 @@ class SemanticPayload:
     labels: LabelLayer
     color: ColorLayer
     recipe: DecoderRecipe = field(default_factory=DecoderRecipe)
+    layers: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
-        check_integer("width", self.width, 1, MAX_IMAGE_SIDE)
-        check_integer("height", self.height, 1, MAX_IMAGE_SIDE)
+        for name in ("width", "height"):
+            object.__setattr__(self, name, plain_integer(name, getattr(self, name), 1, MAX_IMAGE_SIDE))
+        for name, expected in (("labels", LabelLayer), ("color", ColorLayer), ("recipe", DecoderRecipe)):
+            if not isinstance(getattr(self, name), expected):
+                got = type(getattr(self, name)).__name__
+                raise ValueError(f"`{name}` must be a {expected.__name__}, got {got}")
+        object.__setattr__(self, "layers", tuple(self.layers))
+        _require_ascending(self.layers)
+
+    def layer(self, layer_class: type[LayerT]) -> LayerT | None:
+        """Return the optional layer of a class, the first if there are several, or None."""
+        return next((layer for layer in self.layers if isinstance(layer, layer_class)), None)
 
     @property
     def label_map(self) -> np.ndarray:
@@ -55,14 +71,17 @@ class SemanticPayload:
         return self.color.color_map
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SemanticPayload):
-            return NotImplemented
-        return (
-            (self.width, self.height, self.recipe) == (other.width, other.height, other.recipe)
-            and self.labels.taxonomy_name == other.labels.taxonomy_name
-            and np.array_equal(self.label_map, other.label_map)
-            and self.color.quality == other.color.quality
-            and np.array_equal(self.color.levels, other.color.levels)
-        )
+        return same_fields(self, other) if isinstance(other, SemanticPayload) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment] - holds arrays
+
+
+def _require_ascending(layers: tuple[Layer, ...]) -> None:
+    last = 0
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise ValueError(f"`layers` must hold layers, got {type(layer).__name__}")
+        kind = plain_integer("kind", layer.kind, 1, MAX_KIND)
+        if kind <= last:
+            raise ValueError(f"`layers` must ascend by kind, each kind once, got kind {kind} after {last}; sort them")
+        last = kind

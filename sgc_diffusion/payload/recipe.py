@@ -1,11 +1,75 @@
-"""How a picture is meant to be drawn: profiles, samplers, presets, and the recipe that a file holds."""
+"""How a picture is meant to be drawn: presets, profiles, samplers, and the recipe that a file holds.
+
+Everything about profiles and presets is here: a profile is the pipeline that a file is made for, a preset is a named
+way of drawing, and what a file of a profile does not say about drawing is as in the preset of the profile.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
+from sgc_diffusion.payload.scalars import decimal_parts, plain_integer
+
+SCHEDULERS = {"dpm-solver++": 0, "ddim": 1, "unipc": 2, "lcm": 3}  # Part of the file format: append, never renumber.
+STRENGTH_PARTS, GUIDANCE_PARTS = 100, 10  # the strength is stored in hundredths, the guidance in tenths
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way of drawing; the fields are those of `DecoderRecipe`."""
+
+    scheduler: str
+    num_inference_steps: int
+    strength: float
+    guidance_scale: float
+
+
+# The presets that `PROFILES` names are part of the file format: their values never change.
+PRESETS = {
+    # Color-initialized: for denoisers that see only labels.
+    "sdedit": Preset("dpm-solver++", num_inference_steps=20, strength=0.7, guidance_scale=2.0),
+    # The defaults of DecoderRecipe. Trained here to see the color map: it starts from noise alone, which is sharper
+    # than from the blurred map; measured by `eval/drawing_choices.py`.
+    "landscape-256": Preset("dpm-solver++", num_inference_steps=20, strength=1.0, guidance_scale=3.0),
+    # With the few-step head: guidance is distilled into it, the value only spares a byte of the file.
+    "fast": Preset("lcm", num_inference_steps=1, strength=1.0, guidance_scale=3.0),
+    # Bordin & Maugey, MMSP 2023, section III-A: LDM semantic_synthesis512, 200 DDIM steps, guidance 2, and the color
+    # map lifted to 0.7 of the schedule.
+    "paper": Preset("ddim", num_inference_steps=200, strength=0.7, guidance_scale=2.0),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The pipeline that a file is made for.
+
+    Attributes:
+        name: of the pipeline.
+        number: that stands for it in a file.
+        preset: what a file of this profile does not say about drawing is as in this preset.
+    """
+
+    name: str
+    number: int
+    preset: str
+
+    @property
+    def defaults(self) -> Preset:
+        """The values of the preset."""
+        return PRESETS[self.preset]
+
+
+PROFILES = {  # Part of the file format: append, never change.
+    profile.name: profile
+    for profile in (
+        Profile("custom", 0, "landscape-256"),
+        Profile("landscape-256", 1, "landscape-256"),
+        Profile("semantic-synthesis-512", 2, "paper"),
+        Profile("semantic-synthesis-256", 3, "paper"),
+        Profile("controlnet-seg", 4, "landscape-256"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -27,10 +91,10 @@ class DecoderRecipe:
 
     profile: str = "landscape-256"
     weights_hash: int = 0
-    scheduler: str = "dpm-solver++"
-    num_inference_steps: int = 20
-    strength: float = 1.0
-    guidance_scale: float = 3.0
+    scheduler: str = PRESETS["landscape-256"].scheduler
+    num_inference_steps: int = PRESETS["landscape-256"].num_inference_steps
+    strength: float = PRESETS["landscape-256"].strength
+    guidance_scale: float = PRESETS["landscape-256"].guidance_scale
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -38,56 +102,38 @@ class DecoderRecipe:
             raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {self.profile!r}")
         if self.scheduler not in SCHEDULERS:
             raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULERS)}, got {self.scheduler!r}")
-        check_integer("weights_hash", self.weights_hash, 0, 65535)
-        check_integer("num_inference_steps", self.num_inference_steps, 1, 1000)
-        check_integer("seed", self.seed, 0, 65535)
-        _check_grid("strength", self.strength, 100, 1, 100)
-        _check_grid("guidance_scale", self.guidance_scale, 10, 0, 255)
+        for name, lowest, highest in (("weights_hash", 0, 65535), ("num_inference_steps", 1, 1000), ("seed", 0, 65535)):
+            object.__setattr__(self, name, plain_integer(name, getattr(self, name), lowest, highest))
+        strength = decimal_parts("strength", self.strength, STRENGTH_PARTS, 1, 100)
+        guidance = decimal_parts("guidance_scale", self.guidance_scale, GUIDANCE_PARTS, 0, 255)
+        object.__setattr__(self, "strength", strength / STRENGTH_PARTS)
+        object.__setattr__(self, "guidance_scale", guidance / GUIDANCE_PARTS)
 
+    @classmethod
+    def from_preset(cls, name: str, *, profile: str, weights_hash: int = 0, seed: int = 0) -> DecoderRecipe:
+        """Return the recipe of a preset.
 
-PROFILES = {  # Part of the file format: append, never renumber.
-    "custom": 0,
-    "landscape-256": 1,
-    "semantic-synthesis-512": 2,
-    "semantic-synthesis-256": 3,
-    "controlnet-seg": 4,
-}
-SCHEDULERS = {"dpm-solver++": 0, "ddim": 1, "unipc": 2, "lcm": 3}  # Part of the file format: append, never renumber.
+        Args:
+            name: a key of `PRESETS`.
+            profile: a key of `PROFILES`; its own preset need not be this one.
+            weights_hash: of the pipeline, 0 … 65535; 0 is unknown.
+            seed: of the noise, 0 … 65535.
 
-
-def check_integer(name: str, value: int, lowest: int, highest: int) -> None:
-    """Raise ValueError unless a value is an integer in a range."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise ValueError(f"`{name}` must be an integer from {lowest} to {highest}, got {value!r}")
-
-
-def _check_grid(name: str, value: float, parts: int, lowest: int, highest: int) -> None:
-    if not (isinstance(value, (int, float)) and lowest <= value * parts <= highest + 1e-9):
-        raise ValueError(f"`{name}` must be from {lowest / parts} to {highest / parts}, got {value!r}")
-    if abs(value * parts - round(value * parts)) > 1e-6:
-        raise ValueError(f"`{name}` must be a multiple of {1 / parts}, got {value!r}; round it")
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # Color-initialized: for denoisers that see only labels.
-    "sdedit": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 0.7, "guidance_scale": 2.0},
-    # The defaults of DecoderRecipe. Trained here to see the color map: it starts from noise alone, which is sharper
-    # than from the blurred map; measured by `eval/drawing_choices.py`.
-    "landscape-256": {"scheduler": "dpm-solver++", "num_inference_steps": 20, "strength": 1.0, "guidance_scale": 3.0},
-    # With the few-step head: guidance is distilled into it, the value only spares a byte of the file.
-    "fast": {"scheduler": "lcm", "num_inference_steps": 1, "strength": 1.0, "guidance_scale": 3.0},
-    # Bordin & Maugey, MMSP 2023, section III-A: LDM semantic_synthesis512, 200 DDIM steps, guidance 2, and the color
-    # map lifted to 0.7 of the schedule.
-    "paper": {"scheduler": "ddim", "num_inference_steps": 200, "strength": 0.7, "guidance_scale": 2.0},
-}
+        Raises:
+            ValueError: an unknown name, or a value out of range.
+        """
+        return cls(profile=profile, weights_hash=weights_hash, seed=seed, **preset_values(name))
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """Return the recipe values of a named preset.
+    """Return the recipe values of a named preset, by field.
+
+    Args:
+        name: a key of `PRESETS`.
 
     Raises:
         ValueError: an unknown name.
     """
     if name not in PRESETS:
         raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}")
-    return dict(PRESETS[name])
+    return asdict(PRESETS[name])

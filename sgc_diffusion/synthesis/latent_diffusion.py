@@ -84,7 +84,7 @@ def denoise(
         tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
         detail_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
         noise_gain: of the noise, beside that; a little more than 1 gives more texture.
-        is_interrupted: asked before each step; the steps that are left are skipped once it says so.
+        is_interrupted: asked after each step; True ends the loop with what is there.
 
     Returns:
         (B, C, h, w) latents of unit scale.
@@ -98,8 +98,6 @@ def denoise(
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
     options = {"generator": list(generators)} if generators and takes_generator else {}
     for index, timestep in enumerate(timesteps):
-        if is_interrupted():
-            break
         scaled = scheduler.scale_model_input(latents, timestep)
         prediction = blend_tiles(
             lambda window, z=scaled, t=timestep: predict(z[..., *window], t, window),
@@ -110,6 +108,8 @@ def denoise(
         )
         latents = scheduler.step(prediction, timestep, latents, **options, return_dict=False)[0]
         latents = on_step(index, timestep, latents)
+        if is_interrupted():
+            break
     if not torch.isfinite(latents).all():
         raise ValueError(
             f"the latents must be finite, got infinite or undefined values in {latents.dtype} after {len(timesteps)} "

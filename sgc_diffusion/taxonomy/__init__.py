@@ -30,6 +30,7 @@ NUMBERS = {  # Part of the file format: append, never renumber.
     "coco-stuff-171": 6,
     "mapillary-65": 7,
 }
+MAX_CLASSES = 256  # of a taxonomy, so that an id takes a byte
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,19 @@ class Taxonomy:
         names: class names in id order.
         palette: (K, 3) uint8 sRGB, the color that draws each class.
         maps: target taxonomy name → target class name → names of the classes that merge into it.
+
+    Raises:
+        ValueError: no class, or more than 256.
     """
 
     name: str
     names: tuple[str, ...]
     palette: np.ndarray
     maps: dict[str, dict[str, list[str]]]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.names) <= MAX_CLASSES:  # ids are uint8 everywhere; more would wrap
+            raise ValueError(f"`names` must be 1 to {MAX_CLASSES} class names, got {len(self.names)}; merge classes")
 
     @property
     def num_classes(self) -> int:

@@ -9,51 +9,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-POOL_AFTER = ("12", "22", "34", "44")  # names of the VGG19 convolutions that a 2×2 max-pool follows
-COMPARED = ("12", "22", "34", "44", "51")  # where features are compared: after each of these
+from sgc_diffusion.features.vgg19 import Vgg19
 
 
 class PerceptualLoss(nn.Module):
     """L1 distance between unit-normalized VGG19 features (Johnson et al., https://arxiv.org/abs/1603.08155).
 
     Args:
-        path: safetensors of a (thin) VGG19 with `conv0.*` on RGB in [0, 1] and `convLN.*`, 3×3, reflection padded.
+        path: safetensors of a (thin) VGG19, see `features.vgg19`.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._weights = {key: value.float() for key, value in load_file(path).items()}
-        names = sorted({key.split(".")[0] for key in self._weights if "aux" not in key})
-        self._order = [name[4:] for name in names if name != "conv0"]
-
-    def _apply(self, function, recurse: bool = True):  # noqa: ANN001, ANN202 - the signature is torch's
-        self._weights = {key: function(value) for key, value in self._weights.items()}
-        return super()._apply(function, recurse)
-
-    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Return the compared feature maps of images (B, 3, H, W) in [−1, 1]."""
-        weights, found = self._weights, []
-        hidden = functional.conv2d(images / 2 + 0.5, weights["conv0.weight"], weights["conv0.bias"])
-        for name in self._order:
-            hidden = functional.pad(hidden, (1, 1, 1, 1), mode="reflect")
-            hidden = functional.conv2d(hidden, weights[f"conv{name}.weight"], weights[f"conv{name}.bias"]).relu()
-            if name in COMPARED:
-                found.append(hidden)
-            if name in POOL_AFTER:
-                hidden = functional.max_pool2d(hidden, 2)
-        return found
+        self._network = Vgg19(path)
 
     def forward(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the scalar distance between two batches (B, 3, H, W) in [−1, 1]."""
         with torch.no_grad():
-            wanted = self.features(targets)
+            target_maps = self._network(targets / 2 + 0.5)
         distances = []
-        for ours, theirs in zip(self.features(images), wanted, strict=True):
+        for ours, theirs in zip(self._network(images / 2 + 0.5), target_maps, strict=True):
             scale = theirs.float().pow(2).mean(dim=(1, 2, 3), keepdim=True).sqrt() + 1e-6
             distances.append(((ours.float() - theirs.float()) / scale).abs().mean())
         return torch.stack(distances).mean()

@@ -1,195 +1,143 @@
-"""Where a pipeline's name leads, what is wrong there, and the class that draws it.
+"""Where a pipeline's name leads, and how it is loaded without a word to the terminal.
 
-name ──▶ embedded, folder or Hub id ──▶ folder with model_index.json ──checked──▶ pipeline, segmenter
-base + controlnet ────────────────────▶ Stable Diffusion's components ──────────▶ pipeline, segmenter
+name ──▶ embedded, folder or Hub id ──▶ folder with model_index.json ──checked──▶ pipeline of the family it names
+base + controlnet ────────────────────▶ Stable Diffusion's components ──────────▶ pipeline
 """
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import ControlNetModel, DiffusionPipeline, StableDiffusionPipeline
-from huggingface_hub import errors as hub_errors
-from huggingface_hub import hf_hub_download, snapshot_download
+from diffusers import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
-from sgc_diffusion.analysis.segmenters import load_image_processor, load_segmenter
-from sgc_diffusion.families.controlnet import DEFAULT_NAME, ControlNetCompressionPipeline
+from sgc_diffusion.zoo.families import FAMILIES, family_class
+from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
 from sgc_diffusion.zoo.known import DEFAULT_BASE, DEFAULT_CONTROLNET, DEFAULT_SEGMENTER
-from sgc_diffusion.zoo.names import check_place, hash_weights, resolve_name
+from sgc_diffusion.zoo.model_index import check_parts, class_name, read_index
+from sgc_diffusion.zoo.names import resolve_name
+from sgc_diffusion.zoo.segmenters import load_image_processor, load_segmenter
+from sgc_diffusion.zoo.stable_diffusion import STABLE_DIFFUSION, load_components
 
-HUB_ARGUMENTS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
-PROCESSOR_FILES = ["segmenter/*.json", "segmenter/*.txt"]
-STABLE_DIFFUSION = {"StableDiffusionPipeline", "StableDiffusionControlNetPipeline", "StableDiffusionImg2ImgPipeline"}
-WEIGHTS_SUFFIXES = (".safetensors", ".bin")
-HUB_MESSAGES: list[tuple[type[Exception], str]] = [  # the first that is in the chain of causes tells what happened
-    (hub_errors.GatedRepoError, "is gated; accept its terms on the Hub and log in with `hf auth login`"),
-    (hub_errors.RepositoryNotFoundError, "is no repository on the Hub that you may read; check the spelling"),
-    (hub_errors.RevisionNotFoundError, "has no such revision; check `revision`"),
-    (
-        hub_errors.LocalEntryNotFoundError,
-        "is no folder here and not in the local cache, and the Hub cannot be reached; connect, unset HF_HUB_OFFLINE, "
-        "or give a local folder (`hf download` fetches it elsewhere)",
-    ),
-    (
-        hub_errors.OfflineModeIsEnabled,
-        "is no folder here and not whole in the local cache, and HF_HUB_OFFLINE forbids to fetch it; unset that, or "
-        "give a local folder (`hf download` fetches it elsewhere)",
-    ),
-    (
-        hub_errors.EntryNotFoundError,
-        "lacks a file, such as model_index.json or config.json, that each of its kind has; it holds something else",
-    ),
-]
+CONTROLNET_NAME = "controlnet-seg"
+CONTROLNET_FAMILY = "ControlNetCompressionPipeline"
+PROCESSOR_FILES = ["image_processor/*.json", "image_processor/*.txt"]
 
 
-def load_pipeline(cls: Any, name: str, segmenter: str | Path | nn.Module | None, kwargs: dict[str, Any]) -> Any:
+@dataclass(frozen=True)
+class LoadingOptions:
+    """What `from_pretrained` was told beside the name.
+
+    Attributes:
+        hub: how things are fetched.
+        dtype: of the weights in memory.
+        variant: such as `fp16`: files of that name.
+        use_safetensors: False allows pickled weights.
+        device_map: as in diffusers.
+        components: parts and settings that replace the saved ones, by name.
+    """
+
+    hub: HubOptions = field(default_factory=HubOptions)
+    dtype: torch.dtype = torch.float32
+    variant: str | None = None
+    use_safetensors: bool | None = None
+    device_map: str | dict[str, Any] | None = None
+    components: dict[str, Any] = field(default_factory=dict)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what diffusers is told, without what the Hub is and without components."""
+        told = {"variant": self.variant, "use_safetensors": self.use_safetensors, "device_map": self.device_map}
+        return {"dtype": self.dtype} | {name: value for name, value in told.items() if value is not None}
+
+
+def load_pipeline(
+    name: str, segmenter: str | Path | nn.Module | None, controlnet: str | Path | None, options: LoadingOptions
+) -> Any:
     """Load a pipeline; see `SemanticCompressionPipeline.from_pretrained`."""
-    hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
-    if "torch_dtype" not in kwargs and "dtype" not in kwargs:
-        kwargs["dtype"] = torch.float32  # embedded weights are fp16 on disk, which CPUs compute slowly
-    if "controlnet" in kwargs or name == DEFAULT_NAME:
-        pipeline = _load_stable_diffusion(name, hub, **kwargs)
-        segmenter = DEFAULT_SEGMENTER if name == DEFAULT_NAME and segmenter is None else segmenter
-    else:
-        given = {key for key in kwargs if key not in HUB_ARGUMENTS}
-        if segmenter is not None:
-            given, kwargs = given | {"segmenter"}, kwargs | {"segmenter": None}
-        pipeline = _load_saved(cls, name, given, kwargs, hub)
-    if isinstance(segmenter, nn.Module):
-        pipeline.use_segmenter(segmenter)
-    elif segmenter is not None:
-        hub.pop("revision", None)  # the pipeline's, not the segmenter's
-        with readable_hub_errors(str(segmenter)):
-            model, processor = load_segmenter(str(segmenter), **hub)
-        pipeline.use_segmenter(model, processor)
+    components = dict(options.components)
+    scheduler = components.pop("scheduler", None)
+    options = replace(options, components=components)
+    with quiet_libraries():
+        if controlnet is not None or name == CONTROLNET_NAME:
+            pipeline = _load_controlnet(name, controlnet, options)
+            segmenter = DEFAULT_SEGMENTER if name == CONTROLNET_NAME and segmenter is None else segmenter
+        else:
+            pipeline = _load_saved(name, options, takes_segmenter=segmenter is None)
+        if isinstance(segmenter, nn.Module):
+            pipeline.use_segmenter(segmenter)
+        elif segmenter is not None:
+            with readable_hub_errors(str(segmenter)):
+                model, processor = load_segmenter(str(segmenter), options.hub.of_another_repository())
+            pipeline.use_segmenter(model, processor)
+    if scheduler is not None:
+        pipeline.scheduler = scheduler  # chosen by the caller, so it draws, whatever a file says
     return pipeline
 
 
-def _load_saved(cls: Any, name: str, given: set[str], kwargs: dict[str, Any], hub: dict[str, Any]) -> Any:
+def _load_saved(name: str, options: LoadingOptions, *, takes_segmenter: bool) -> Any:
     """Load what `save_pretrained` wrote, from a folder or the Hub."""
-    path = resolve_name(name)
+    path, components = resolve_name(name), dict(options.components)
+    if not takes_segmenter:
+        components |= {"segmenter": None, "image_processor": None}
     with readable_hub_errors(path):
-        index = _read_index(path, hub)
-        family = _class_of(cls, index, name)
+        index = read_index(path, options.hub)
+        family = _family_of(index, name)
         if not Path(path).is_dir():
-            variant = {key: kwargs[key] for key in ("variant", "use_safetensors") if key in kwargs}
-            path = family.download(path, **hub, **variant)
-            snapshot_download(name, allow_patterns=PROCESSOR_FILES, **hub)  # diffusers leaves these out
+            told = {key: value for key, value in options.arguments().items() if key in ("variant", "use_safetensors")}
+            path = family.download(path, **options.hub.arguments(), **told)
+            snapshot_download(name, allow_patterns=PROCESSOR_FILES, **options.hub.arguments())
     folder = Path(path)
-    check_parts(folder, index, family, name, given)
+    needed, settings = family._get_signature_keys(family)
+    unknown = sorted(set(components) - set(needed) - set(settings))
+    if unknown:
+        raise ValueError(f"`{unknown[0]}` is no part or setting of {family.__name__}; leave it out")
+    check_parts(folder, index, set(needed), set(family._optional_components), name, set(components))
+    if "image_processor" not in components and index.get("image_processor"):
+        components["image_processor"] = load_image_processor(folder)
     try:
-        pipeline = DiffusionPipeline.from_pretrained.__func__(family, str(folder), **kwargs)  # type: ignore[attr-defined]
+        return DiffusionPipeline.from_pretrained.__func__(  # type: ignore[attr-defined]
+            family, str(folder), **options.arguments(), **components
+        )
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].strip(" .")
         raise ValueError(
             f"{name}: a component cannot be loaded ({reason}); download or convert it again if its files are damaged "
             "or do not fit its config.json"
         ) from error
-    pipeline.weights_hash = hash_weights(folder)
-    if pipeline.segmenter is not None:
-        pipeline._image_processor = load_image_processor(folder / "segmenter")
-    return pipeline
 
 
-def _load_stable_diffusion(
-    name: str, hub: dict[str, Any], *, base: str = DEFAULT_BASE, controlnet: str = DEFAULT_CONTROLNET, **kwargs: Any
-) -> ControlNetCompressionPipeline:
-    """Make a pipeline of a Stable Diffusion 1.x model and a ControlNet.
-
-    Args:
-        name: Hub id or folder of the base model, or `controlnet-seg` for `base`.
-        hub: those of `kwargs` that are for the Hub; the revision is the base's.
-        base: taken where `name` is `controlnet-seg`.
-        controlnet: Hub id or folder of the ControlNet.
-        **kwargs: what diffusers' `from_pretrained` takes.
-    """
-    name, controlnet = str(base) if name == DEFAULT_NAME else name, str(controlnet)
-    source = resolve_name(name)
-    check_place("controlnet", controlnet)
-    with readable_hub_errors(name):
-        family = _class_name(_read_index(source, hub))
-        if family not in STABLE_DIFFUSION:
-            raise ValueError(
-                f"{name} holds a {family}, but `controlnet` goes with a Stable Diffusion 1.x pipeline as its base"
-            )
-        found = StableDiffusionPipeline.from_pretrained(source, safety_checker=None, feature_extractor=None, **kwargs)
-    hub = {key: value for key, value in hub.items() if key != "revision"}
-    kwargs.pop("revision", None)
-    with readable_hub_errors(controlnet):
-        has_config = not Path(controlnet).is_dir() or (Path(controlnet) / "config.json").is_file()
-        config: Any = ControlNetModel.load_config(controlnet, **hub) if has_config else {}
-        kind = _class_name(config)
-        if kind != ControlNetModel.__name__:
-            raise ValueError(f"`controlnet` {controlnet} holds a {kind}, not a ControlNetModel")
-        network = ControlNetModel.from_pretrained(controlnet, **kwargs)
-    return ControlNetCompressionPipeline(
-        vae=found.vae,
-        unet=found.unet,
-        scheduler=found.scheduler,
-        controlnet=network,
-        text_encoder=found.text_encoder,
-        tokenizer=found.tokenizer,
-    )
+def _load_controlnet(name: str, controlnet: str | Path | None, options: LoadingOptions) -> Any:
+    """Make a pipeline of a Stable Diffusion 1.x model and a ControlNet."""
+    base = DEFAULT_BASE if name == CONTROLNET_NAME else name
+    family = family_class(CONTROLNET_FAMILY)
+    parts, settings = family._get_signature_keys(family)
+    unknown = sorted(set(options.components) - set(parts) - set(settings))
+    if unknown:
+        raise ValueError(f"`{unknown[0]}` is no part or setting of {family.__name__}; leave it out")
+    given = {key: value for key, value in options.components.items() if key in parts}
+    components = load_components(base, str(controlnet or DEFAULT_CONTROLNET), options.hub, options.arguments(), given)
+    return family(**components, **{key: value for key, value in options.components.items() if key in settings})
 
 
-@contextmanager
-def readable_hub_errors(name: str) -> Iterator[None]:
-    """Turn the errors of the Hub's clients into one line that says what to do.
-
-    Args:
-        name: what is being loaded.
-
-    Raises:
-        OSError: instead of theirs, which may be wrapped several times.
-    """
-    try:
-        yield
-    except Exception as error:
-        causes: list[BaseException] = [error]
-        while cause := causes[-1].__cause__ or causes[-1].__context__:
-            causes.append(cause)
-        for kind, text in HUB_MESSAGES:
-            if any(isinstance(one, kind) for one in causes):
-                raise OSError(f"{name} {text}") from error
-        raise
-
-
-def _read_index(path: str, hub: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of model_index.json of a folder or Hub id.
-
-    Raises:
-        ValueError: a file that is no dictionary.
-    """
-    folder = Path(path)
-    place = folder / "model_index.json" if folder.is_dir() else Path(hf_hub_download(path, "model_index.json", **hub))
-    try:
-        return dict(json.loads(place.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: model_index.json cannot be read ({error}); save the pipeline again") from error
-
-
-def _class_name(config: dict[str, Any]) -> str:
-    return config.get("_class_name", "model of an unknown class")
-
-
-def _class_of(cls: Any, index: dict[str, Any], name: str) -> Any:
+def _family_of(index: dict[str, Any], name: str) -> Any:
     """Return the class that draws the pipeline of a model_index.json.
 
     Raises:
         ValueError: another pipeline's.
     """
-    family = _class_name(index)
-    if family == ControlNetCompressionPipeline.__name__:
-        return ControlNetCompressionPipeline
-    if family == "SemanticCompressionPipeline":
-        return cls
+    family = class_name(index)
+    if family in FAMILIES:
+        return family_class(family)
     if family in STABLE_DIFFUSION:
         raise ValueError(
             f"{name} is a {family}, which is not made for label maps alone; give a ControlNet for segmentation maps "
@@ -198,39 +146,23 @@ def _class_of(cls: Any, index: dict[str, Any], name: str) -> Any:
     raise ValueError(f"{name} holds a {family}, not a pipeline of sgc_diffusion; load it with diffusers")
 
 
-def check_parts(folder: Path, index: dict[str, Any], family: Any, name: str, given: set[str]) -> None:
-    """Check that a pipeline's folder has all its parts.
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep the progress bars and warnings of the libraries to themselves while something is loaded.
 
-    Args:
-        folder: to look at.
-        index: content of its model_index.json.
-        family: class of the pipeline.
-        name: what the user called it, for messages.
-        given: components that the caller gives himself.
-
-    Raises:
-        ValueError: a part is missing.
+    Downloads keep their progress bar: those can take minutes.
     """
-    needed, _ = family._get_signature_keys(family)
-    for part in sorted(set(needed) - given):
-        library, kind = index.get(part) or (None, None)
-        if library is None and part in family._optional_components:
-            continue
-        missing = "model_index.json does not name it" if library is None else _missing_file(folder / part)
-        if missing:
-            raise ValueError(
-                f"{name}: the component `{part}` ({kind or 'any'}) is incomplete: {missing}; download or save the "
-                "pipeline again" + (', or give another with segmenter="owner/name"' if part == "segmenter" else "")
-            )
-
-
-def _missing_file(part: Path) -> str | None:
-    if not part.is_dir():
-        return f"the folder {part.name}/ is missing"
-    if part.name in ("scheduler", "tokenizer"):
-        return None if any(part.glob("*.json")) else f"the folder {part.name}/ is empty"
-    if not (part / "config.json").is_file():
-        return f"{part.name}/config.json is missing"
-    if not any(one.suffix in WEIGHTS_SUFFIXES for one in part.iterdir()):
-        return f"{part.name}/ holds no weights (*.safetensors)"
-    return None
+    libraries = (diffusers_logging, transformers_logging)
+    bars = [library.is_progress_bar_enabled() for library in libraries]
+    verbosity = transformers_logging.get_verbosity()
+    for library in libraries:
+        library.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # it tells every user without torchvision about image processors
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses kernels that are not used here
+    try:
+        yield
+    finally:
+        for library, was_enabled in zip(libraries, bars, strict=True):
+            if was_enabled:
+                library.enable_progress_bar()
+        transformers_logging.set_verbosity(verbosity)

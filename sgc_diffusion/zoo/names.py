@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from pathlib import Path
 
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-HASH_BLOCK_BYTES = 2**24  # published denoisers are larger than what one wants to hold at once
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
 
@@ -37,16 +35,16 @@ def resolve_name(name_or_path: str) -> str:
     if name_or_path and folder.is_dir():
         if not (folder / "model_index.json").is_file():
             raise ValueError(
-                f"{name_or_path} is a folder without model_index.json; give one that `save_pretrained` wrote"
+                f"{name_or_path} is a folder without model_index.json; give a folder that `save_pretrained` wrote"
             )
         return name_or_path
     if HUB_ID.fullmatch(name_or_path):
         return name_or_path
-    known = next((one for one in KNOWN_PIPELINES if one.name == name_or_path), None)
+    known = next((pipeline for pipeline in KNOWN_PIPELINES if pipeline.name == name_or_path), None)
     if known is not None:
         steps = "; ".join(known.commands)
         raise ValueError(f"{name_or_path!r} is not here yet; its weights are fetched by: {steps}")
-    names = [one.name for one in KNOWN_PIPELINES]
+    names = [pipeline.name for pipeline in KNOWN_PIPELINES]
     close = difflib.get_close_matches(name_or_path, names, n=1)
     raise ValueError(
         f"{name_or_path!r} is no known pipeline ({', '.join(names)}), no folder here, and no Hub id (owner/name)"
@@ -66,18 +64,3 @@ def check_place(argument: str, name: str) -> None:
     """
     if not (name and Path(name).is_dir()) and not HUB_ID.fullmatch(name):
         raise ValueError(f"`{argument}` {name!r} is no folder here and no Hub id (owner/name); check the spelling")
-
-
-def hash_weights(folder: Path) -> int:
-    """Return what identifies a pipeline's weights in a file: 16 bits of the SHA-256 over its safetensors, never 0.
-
-    Args:
-        folder: of a saved pipeline.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            while block := file.read(HASH_BLOCK_BYTES):
-                digest.update(block)
-    return int.from_bytes(digest.digest()[:2], "little") or 1

@@ -1,5 +1,7 @@
 """Sealed files: the key opens them, nothing else does."""
 
+import codecs
+
 import numpy as np
 import pytest
 
@@ -63,8 +65,72 @@ def test_key_of_another_length_is_rejected(key):
         bitstream.encode(PAYLOAD, key=key)
 
 
-def test_key_files_hold_bytes_or_digits():
+def test_key_files_hold_digits_or_random_bytes():
     assert bitstream.parse_key(KEY) == KEY
     assert bitstream.parse_key(KEY.hex().encode() + b"\n") == KEY
-    with pytest.raises(ValueError, match="`key` file must hold 32 bytes or 64 hexadecimal digits"):
-        bitstream.parse_key(b"password")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r", " \r\n\r\n"])
+def test_key_files_of_every_shell_give_the_same_bytes(encoding, end):
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(encoding, b"")
+    for digits in (KEY.hex(), KEY.hex().upper()):
+        assert bitstream.parse_key(mark + (digits + end).encode(encoding)) == KEY
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"password",
+        b"correct horse battery staple 123",  # 32 characters
+        ("пароль" * 3)[:16].encode(),  # 32 bytes
+        b"0123456789abcdef0123456789abcdef",  # 16 bytes as digits
+        codecs.BOM_UTF16_LE + "passphrase 1234".encode("utf-16-le"),  # 32 bytes
+        KEY.hex().encode()[:63],
+        KEY.hex().encode() + b"0",
+        KEY.hex().encode()[:32] + b" " + KEY.hex().encode()[32:],
+        KEY + b"\n",
+        KEY[:31],
+        "٣".encode() * 64,  # digits, but not hexadecimal ones
+    ],
+)
+def test_other_key_files_are_refused_with_what_to_do(content):
+    with pytest.raises(
+        ValueError, match=r"`key` file must hold 64 hexadecimal digits.*openssl rand -hex 32.*passphrase"
+    ):
+        bitstream.parse_key(content)
+
+
+def test_a_passphrase_opens_what_it_sealed_and_each_file_has_its_own_key():
+    phrase = bitstream.Passphrase("größer als acht")
+    data = bitstream.encode(PAYLOAD, key=phrase)
+    assert len(data) == bitstream.size_bytes(PAYLOAD, sealed=True)
+    assert bitstream.decode(data, key=bitstream.Passphrase("gro\u0308ßer als acht")) == PAYLOAD  # another form of ö
+    nonce = data[len(data) - 28 - sum(bitstream.inspect(data, key=phrase).layer_bytes.values()) :][:12]
+    assert bitstream.decode(data, key=bitstream.derive_key(phrase.text, nonce)) == PAYLOAD
+    assert bitstream.derive_key(phrase.text, bytes(12)) != bitstream.derive_key(phrase.text, nonce)
+    with pytest.raises(bitstream.DecryptionError, match="`key` is not the one"):
+        bitstream.decode(data, key=bitstream.Passphrase("another one"))
+    assert phrase.text not in repr(phrase)
+
+
+def test_derived_keys_are_what_they_were():
+    """An independent statement of the rule: RFC 7914 with N = 2^15, r = 8, p = 3."""
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    salt = bytes(range(12))
+    expected = Scrypt(salt=salt, length=32, n=2**15, r=8, p=3).derive("pässword".encode())
+    assert bitstream.derive_key("pässword", salt) == expected
+
+
+@pytest.mark.parametrize("text", ["", "1234567", None, b"12345678"])
+def test_short_passphrases_are_refused(text):
+    with pytest.raises(ValueError, match="at least 8 characters"):
+        bitstream.Passphrase(text)
+
+
+def test_counting_a_sealed_file_draws_no_nonce(monkeypatch):
+    expected = len(bitstream.encode(PAYLOAD, key=KEY))
+    monkeypatch.setattr("os.urandom", lambda size: pytest.fail("a nonce was drawn"))
+    assert bitstream.size_bytes(PAYLOAD, sealed=True) == expected

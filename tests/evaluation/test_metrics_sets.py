@@ -16,7 +16,8 @@ from sgc_diffusion.evaluation.metrics.sets import (
     kernel_distance,
     load_inception_features,
 )
-from sgc_diffusion.evaluation.metrics.weights import replaced
+from sgc_diffusion.features.vgg19 import Vgg19
+from sgc_diffusion.features.weights import replaced
 
 
 def frechet(first, second):
@@ -73,9 +74,7 @@ def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path):
         state[f"conv{name}.weight"] = torch.randn(outputs, inputs, side, side) / side
         state[f"conv{name}.bias"] = torch.randn(outputs) / 10
     save_file(state, tmp_path / "vgg19_distilled_16x.safetensors")
-    from sgc_diffusion.training.losses import PerceptualLoss
-
-    network = PerceptualLoss(tmp_path / "vgg19_distilled_16x.safetensors")
+    network = Vgg19(tmp_path / "vgg19_distilled_16x.safetensors")
     evaluator = load_metrics(["fid_vgg19d", "kid_vgg19d"], weights_dir=tmp_path)
     evaluator.start_set()
     rng, features = np.random.default_rng(0), ([], [])
@@ -83,8 +82,8 @@ def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path):
         pair = rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
         evaluator.add(pair[0], pair[1] // 2)
         for found, picture in zip(features, (pair[0], pair[1] // 2), strict=True):
-            pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
-            found.append(VGG19D_SCALE * network.features(pixels)[VGG19D_LAYER].mean(dim=(0, 2, 3)).double().numpy())
+            pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+            found.append(VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(0, 2, 3)).double().numpy())
     first, second = (np.array(one) for one in features)
     values = evaluator.finish_set()
     assert values["fid_vgg19d"] == pytest.approx(frechet(first, second), rel=1e-3)

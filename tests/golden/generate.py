@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream import tables
 from sgc_diffusion.bitstream.container import write_layer
-from sgc_diffusion.bitstream.tables import load_tables
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
 
 FOLDER = Path(__file__).parent
@@ -111,9 +111,8 @@ def with_unknown_layers(payload: SemanticPayload) -> bytes:
 
 
 def tables_digest() -> str:
-    """Return the SHA-256 of every table in order of name."""
-    tables = load_tables()
-    return hashlib.sha256(b"".join(tables[name].tobytes() for name in sorted(tables))).hexdigest()
+    """Return the SHA-256 of every table of every layer in order of name."""
+    return tables.digest(*tables.FILES)
 
 
 def color_maps_digest() -> str:

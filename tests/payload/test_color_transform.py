@@ -20,7 +20,7 @@ def test_basis_is_the_dct(num_points):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 64), (5, 3), (16, 16), (64, 64)])
 def test_finest_quality_is_nearly_lossless(shape):
     color_map = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    restored = color_transform.inverse(color_transform.forward(color_map, 0), 0)
+    restored = color_transform.dequantize(color_transform.quantize(color_map, 0), 0)
     assert restored.dtype == np.uint8
     assert np.abs(restored.astype(int) - color_map).max() <= 4
 
@@ -28,7 +28,7 @@ def test_finest_quality_is_nearly_lossless(shape):
 def test_inverse_survives_extreme_levels():
     for level in (-32768, 32767):
         levels = np.full((64, 64, 3), level, np.int16)
-        assert color_transform.inverse(levels, len(color_transform.STEPS) - 1).shape == (64, 64, 3)
+        assert color_transform.dequantize(levels, len(color_transform.STEPS) - 1).shape == (64, 64, 3)
 
 
 def test_every_step_lowers_the_error():
@@ -36,7 +36,7 @@ def test_every_step_lowers_the_error():
     color_map = np.stack([rows * 15, columns * 12, 200 - rows * columns // 2], -1).clip(0, 255).astype(np.uint8)
     errors = []
     for quality in (0, 16, 32, 48, 63):
-        restored = color_transform.inverse(color_transform.forward(color_map, quality), quality)
+        restored = color_transform.dequantize(color_transform.quantize(color_map, quality), quality)
         errors.append(((restored.astype(float) - color_map) ** 2).mean())
     assert errors == sorted(errors)
 
@@ -44,9 +44,9 @@ def test_every_step_lowers_the_error():
 @pytest.mark.parametrize("arguments", [(0, 1, 0), (1, 65, 0), (1, 1, -1), (1, 1, 64), (1, 1, True)])
 def test_check_rejects(arguments):
     with pytest.raises(ValueError, match="`"):
-        color_transform.check(*arguments)
+        color_transform.require_grid(*arguments)
 
 
 def test_forward_rejects_a_float_map():
     with pytest.raises(ValueError, match="`color_map` must be uint8"):
-        color_transform.forward(np.zeros((4, 4, 3)), 16)
+        color_transform.quantize(np.zeros((4, 4, 3)), 16)

@@ -22,7 +22,7 @@ from sgc_diffusion import SemanticCompressionPipeline
 for name, arguments in json.load(sys.stdin):
     try:
         pipeline = SemanticCompressionPipeline.from_pretrained(name, **arguments)
-        print("CASE", type(pipeline.segmenter).__name__, pipeline.weights_hash, pipeline._image_processor is not None)
+        print("CASE", type(pipeline.segmenter).__name__, pipeline.weights_hash, pipeline.image_processor is not None)
     except (OSError, ValueError) as error:
         print("CASE", error)
 """

@@ -9,7 +9,7 @@ import torch
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.cli import main
 from sgc_diffusion.payload.recipe import PRESETS, preset_values
-from sgc_diffusion.zoo.loading import readable_hub_errors
+from sgc_diffusion.zoo.hub import readable_hub_errors
 
 load = SemanticCompressionPipeline.from_pretrained
 
@@ -147,7 +147,7 @@ def test_a_segmenter_whose_weights_have_another_number_of_labels_is_told(folder)
     [
         ("contrlnet-seg", "a/b", "did you mean 'controlnet-seg'"),
         ("./nowhere", "a/b", "no folder here"),
-        ("landscape-256", "a/b", "landscape-256 holds a SemanticCompressionPipeline, but `controlnet` goes with"),
+        ("landscape-256", "a/b", "landscape-256 holds a LatentDiffusionCompressionPipeline, but `controlnet` goes with"),
         ("a/b", "./nowhere", "`controlnet` './nowhere' is no folder here"),
         ("a/b", "a/b", "a/b is no folder here and not in the local cache"),
         ("controlnet-seg", "a/b", "stable-diffusion-v1-5 is no folder here and not in the local cache"),
@@ -176,7 +176,7 @@ def test_another_segmenter_feeds_the_decoder_and_is_saved_with_its_processor(
     pipeline.save_pretrained(tmp_path / "again")
     again = load(tmp_path / "again")
     assert type(again.segmenter).__name__ == "SegformerForSemanticSegmentation"
-    assert again._image_processor is not None
+    assert again.image_processor is not None
     assert (again.analyze(landscape(64, 48)).label_map == payload.label_map).all()
 
 
@@ -204,6 +204,6 @@ def test_the_command_takes_a_preset_and_a_segmenter(tiny_pipeline_folder, ade_se
     assert main(["compress", str(tmp_path / "a.png"), *pipeline, *options]) == 0
     capsys.readouterr()
     assert main(["inspect", str(tmp_path / "a.sgc"), "--json"]) == 0
-    recipe = json.loads(capsys.readouterr().out)[0]["recipe"]
+    recipe = json.loads(capsys.readouterr().out)["recipe"]
     assert (recipe["scheduler"], recipe["num_inference_steps"]) == ("ddim", 200)
     assert main(["decompress", str(tmp_path / "a.sgc"), *pipeline, "--preset", "sdedit", "--steps", "2"]) == 0

@@ -21,7 +21,7 @@ class Anchor(ABC):
         title: for tables.
         suffix: of its files.
         parameter: what its quality is called, such as `qp`.
-        qualities: every setting, the smallest file first.
+        qualities: every setting that is searched, the smallest file first; a range where it codes whole numbers alone.
         presets: settings that stand for its curve.
         smallest_side: in pixels; it codes nothing smaller.
     """
@@ -100,21 +100,23 @@ class FixedCodec(AnchorCodec):
         quality: a value of its parameter.
 
     Raises:
-        ValueError: a value outside the parameter's range.
+        ValueError: a value outside the parameter's range, or between two of its settings.
     """
 
     def __init__(self, anchor: Anchor, quality: float) -> None:
         lowest, highest = min(anchor.qualities), max(anchor.qualities)
-        if not lowest <= quality <= highest:
+        is_whole = isinstance(anchor.qualities, range)
+        if not lowest <= quality <= highest or (is_whole and quality != int(quality)):
             raise ValueError(
-                f"`{anchor.parameter}` of {anchor.name} must be from {lowest:g} to {highest:g}, got {quality:g}"
+                f"`{anchor.parameter}` of {anchor.name} must be a {'whole ' if is_whole else ''}number from {lowest:g} "
+                f"to {highest:g}, got {quality!r}"
             )
         super().__init__(anchor)
-        self.quality = quality
-        self.setting = f"{anchor.parameter} {quality:g}"
-        self.spec = f"{anchor.name}:{anchor.parameter}={quality:g}"
-        self.name = f"{anchor.name}-{anchor.parameter}{quality:g}".replace(".", "-")
-        self.title = f"{anchor.title}, {'QP' if anchor.parameter == 'qp' else anchor.parameter} {quality:g}"
+        self.quality = int(quality) if quality == int(quality) else quality
+        self.setting = f"{anchor.parameter} {self.quality}"
+        self.spec = f"{anchor.name}:{anchor.parameter}={self.quality}"
+        self.name = f"{anchor.name}-{anchor.parameter}{self.quality}".replace(".", "-")
+        self.title = f"{anchor.title}, {'QP' if anchor.parameter == 'qp' else anchor.parameter} {self.quality}"
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
         """See the base class."""

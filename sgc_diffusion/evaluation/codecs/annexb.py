@@ -52,6 +52,6 @@ def decode_frame(data: bytes, format_name: str) -> np.ndarray:
     except av.FFmpegError as error:
         raise ValueError(f"`data` is no {format_name} stream that can be decoded: {error}") from error
     if len(frames) != 1 or frames[0].format.name != "yuv420p10le":
-        found = ", ".join(frame.format.name for frame in frames) or "none"
-        raise ValueError(f"`data` must hold one yuv420p10le picture, got {found}")
+        formats = ", ".join(frame.format.name for frame in frames) or "none"
+        raise ValueError(f"`data` must hold one yuv420p10le picture, got {formats}")
     return frames[0].to_ndarray()

@@ -22,14 +22,14 @@ from sgc_diffusion.evaluation.codecs.reduced import (
     TRAILER_BYTES,
     ReducedCodec,
     possible_scales,
-    psnr_db,
 )
+from sgc_diffusion.evaluation.metrics.distortion import psnr
 
 NEIGHBORS = 3  # sizes wobble: this many settings beside the one that bisection finds are looked at too
 
 
 @dataclass(frozen=True)
-class Found:
+class Fitted:
     """A setting that a search chose.
 
     Attributes:
@@ -45,7 +45,7 @@ class Found:
     is_floor: bool
 
 
-def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes: int, start: int = 0) -> Found:
+def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes: int, start: int = 0) -> Fitted:
     """Find the finest setting whose file takes at most `budget_bytes`.
 
     Files need not grow strictly with quality: every file that was made counts, and the settings next to the one that
@@ -65,10 +65,11 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
         return len(files[index]) <= budget_bytes
 
     last = len(qualities) - 1
-    first = next((one for low in (start, 0) for one in range(low, min(low + NEIGHBORS, last + 1)) if fits(one)), None)
+    lowest = (index for low in (start, 0) for index in range(low, min(low + NEIGHBORS, last + 1)))
+    first = next(filter(fits, lowest), None)
     if first is None:
         smallest = min(files, key=lambda index: (len(files[index]), -index))
-        return Found(smallest, qualities[smallest], files[smallest], is_floor=True)
+        return Fitted(smallest, qualities[smallest], files[smallest], is_floor=True)
     inside, step = first, 2
     while inside + step <= last and fits(inside + step):
         inside, step = inside + step, 2 * step
@@ -77,9 +78,9 @@ def find_quality(anchor: Anchor, encode: Callable[[float], bytes], budget_bytes:
         middle = (inside + outside) // 2
         inside, outside = (middle, outside) if fits(middle) else (inside, middle)
     best = max(index for index in files if fits(index))
-    while beside := [one for one in range(best + 1, min(best + 1 + NEIGHBORS, last + 1)) if fits(one)]:
+    while beside := [index for index in range(best + 1, min(best + 1 + NEIGHBORS, last + 1)) if fits(index)]:
         best = max(beside)
-    return Found(best, qualities[best], files[best], is_floor=False)
+    return Fitted(best, qualities[best], files[best], is_floor=False)
 
 
 class BudgetCodec(AnchorCodec):
@@ -111,8 +112,8 @@ class BudgetCodec(AnchorCodec):
             raise ValueError(f"`budget_bytes` must be given for {self.spec}: how many bytes may this picture take?")
         if self.is_reduced:
             return fit_reduced(self.anchor, image, budget)
-        found = find_quality(self.anchor, lambda quality: self.anchor.encode(image, quality), budget)
-        return FixedCodec(self.anchor, found.quality), found.is_floor
+        fitted = find_quality(self.anchor, lambda quality: self.anchor.encode(image, quality), budget)
+        return FixedCodec(self.anchor, fitted.quality), fitted.is_floor
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
         """See the base class; the search included."""
@@ -138,16 +139,16 @@ def fit_reduced(anchor: Anchor, image: Image.Image, budget_bytes: int) -> tuple[
         ways = [ReducedCodec(anchor, anchor.qualities[0], scale, enlarging) for enlarging in FILTERS]
         small = ways[0].reduce(image)
         room = budget_bytes - TRAILER_BYTES
-        found = find_quality(anchor, lambda quality, small=small: anchor.encode(small, quality), room, start)
-        start, decoded = found.index, anchor.decode(found.data)
-        merits = [psnr_db(image, way.enlarge(decoded, image.size)) for way in ways]
-        if found.is_floor:
-            merits = [-float(len(found.data))] * len(ways)
-        ranked = (not found.is_floor, max(merits))
+        fitted = find_quality(anchor, lambda quality, small=small: anchor.encode(small, quality), room, start)
+        start, decoded = fitted.index, anchor.decode(fitted.data)
+        merits = [psnr(image, way.enlarge(decoded, image.size)) for way in ways]
+        if fitted.is_floor:
+            merits = [-float(len(fitted.data))] * len(ways)
+        ranked = (not fitted.is_floor, max(merits))
         num_worse = num_worse + 1 if best[0][0] and ranked < best[0] else 0
         if ranked > best[0]:
             way = ways[merits.index(max(merits))]
-            best = ranked, ReducedCodec(anchor, found.quality, scale, way.enlarging)
+            best = ranked, ReducedCodec(anchor, fitted.quality, scale, way.enlarging)
         if num_worse == 2:
             break
     return best[1], not best[0][0]

@@ -83,10 +83,10 @@ def write_file(data: bytes, path: Path) -> None:
 
 def installed_versions(*packages: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed."""
-    found = {}
+    versions = {}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

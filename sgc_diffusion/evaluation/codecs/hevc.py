@@ -46,7 +46,7 @@ class Hevc(Anchor):
         context = av.CodecContext.create("libx265", "w")
         context.width, context.height = planes.shape[1], planes.shape[0] * 2 // 3
         context.pix_fmt, context.time_base = "yuv420p10le", Fraction(1, 1)
-        context.options = {"preset": "veryslow", "x265-params": f"qp={quality:g}:{PARAMETERS}"}
+        context.options = {"preset": "veryslow", "x265-params": f"qp={quality}:{PARAMETERS}"}
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p10le")
         frame.pts = 0
         packets = [*context.encode(frame), *context.encode(None)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,68 +20,57 @@ from sgc_diffusion.evaluation.codecs.anchor import Anchor, require_package
 from sgc_diffusion.evaluation.codecs.codec import installed_versions
 
 
+@dataclass(eq=False)
 class PillowAnchor(Anchor):
-    """A codec of Pillow's.
+    """A codec of Pillow's; see the base class for what is not listed.
 
-    Args:
-        name: of the family.
-        title: for tables.
+    Attributes:
         format_name: as Pillow calls it.
-        parameter: what its quality is called.
-        qualities: every setting, the smallest file first.
-        presets: settings that stand for its curve.
         options: picture and quality → what `Image.save` is given.
-        feature: what Pillow must have been built with.
+        feature: what Pillow must have been built with; None for JPEG XL, which comes by a plug-in.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        title: str,
-        format_name: str,
-        parameter: str,
-        qualities: Sequence[float],
-        presets: Sequence[float],
-        options: Callable[[Image.Image, float], dict[str, Any]],
-        feature: str | None,
-    ) -> None:
-        self.name, self.title, self.parameter = name, title, parameter
-        self.qualities, self.presets = qualities, presets
-        self.suffix = {"AVIF": ".avif", "JPEG2000": ".j2k", "JPEG": ".jpg", "WEBP": ".webp", "JXL": ".jxl"}[format_name]
-        self._format, self._options, self._feature = format_name, options, feature
+    name: str
+    title: str
+    suffix: str
+    parameter: str
+    qualities: Sequence[float]
+    presets: Sequence[float]
+    format_name: str
+    options: Callable[[Image.Image, float], dict[str, Any]]
+    feature: str | None
 
     def check(self) -> None:
         """See the base class."""
-        if self._feature is None:
+        if self.feature is None:
             require_package("pillow_jxl", "pillow-jxl-plugin", "eval", self.title)
-        elif not features.check(self._feature):
-            raise ImportError(f"{self.title} needs a Pillow built with {self._feature}: pip install -U pillow")
+        elif not features.check(self.feature):
+            raise ImportError(f"{self.title} needs a Pillow built with {self.feature}: pip install -U pillow")
 
     def load(self) -> None:
         """See the base class."""
-        if self._feature is None:
+        if self.feature is None:
             import pillow_jxl  # noqa: F401 - registers JPEG XL with Pillow
         Image.init()
 
     def versions(self) -> dict[str, str]:
         """See the base class."""
-        if self._feature is None:
+        if self.feature is None:
             return installed_versions("pillow", "pillow-jxl-plugin")
-        library = features.version(self._feature)
-        return installed_versions("pillow") | ({self._feature: library} if library else {})
+        library = features.version(self.feature)
+        return installed_versions("pillow") | ({self.feature: library} if library else {})
 
     def encode(self, image: Image.Image, quality: float) -> bytes:
         """See the base class."""
         self.load()
         stream = io.BytesIO()
-        Image.fromarray(_pixels(image)).save(stream, self._format, **self._options(image, quality))
+        Image.fromarray(_pixels(image)).save(stream, self.format_name, **self.options(image, quality))
         return stream.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
         """See the base class."""
         self.load()
-        return Image.open(io.BytesIO(data), formats=[self._format]).convert("RGB")
+        return Image.open(io.BytesIO(data), formats=[self.format_name]).convert("RGB")
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -112,16 +102,18 @@ PILLOW_ANCHORS = (
         name="av1",
         title="AV1 (AVIF, libaom)",
         format_name="AVIF",
+        suffix=".avif",
         parameter="quality",
         qualities=range(101),
         presets=(0, 10, 25, 40),
-        options=lambda image, quality: {"quality": int(quality), "speed": 4, "subsampling": "4:2:0", "max_threads": 1},
+        options=lambda image, quality: {"quality": quality, "speed": 4, "subsampling": "4:2:0", "max_threads": 1},
         feature="avif",
     ),
     PillowAnchor(
         name="jpeg2000",
         title="JPEG 2000 (OpenJPEG)",
         format_name="JPEG2000",
+        suffix=".j2k",
         parameter="ratio",
         qualities=_ratios(),
         presets=(2000, 800, 400, 200),
@@ -132,30 +124,33 @@ PILLOW_ANCHORS = (
         name="jpeg",
         title="JPEG (libjpeg-turbo)",
         format_name="JPEG",
+        suffix=".jpg",
         parameter="quality",
         qualities=range(1, 101),
         presets=(1, 5, 15, 30),
-        options=lambda image, quality: {"quality": int(quality), "optimize": True, "subsampling": "4:2:0"},
+        options=lambda image, quality: {"quality": quality, "optimize": True, "subsampling": "4:2:0"},
         feature="libjpeg_turbo",
     ),
     PillowAnchor(
         name="webp",
         title="WebP (libwebp)",
         format_name="WEBP",
+        suffix=".webp",
         parameter="quality",
         qualities=range(101),
         presets=(0, 5, 20, 40),
-        options=lambda image, quality: {"quality": int(quality), "method": 6},
+        options=lambda image, quality: {"quality": quality, "method": 6},
         feature="webp",
     ),
     PillowAnchor(
         name="jxl",
         title="JPEG XL (libjxl)",
         format_name="JXL",
+        suffix=".jxl",
         parameter="quality",
         qualities=range(101),
         presets=(0, 10, 30, 50),
-        options=lambda image, quality: {"quality": int(quality), "effort": 9, "num_threads": 1},
+        options=lambda image, quality: {"quality": quality, "effort": 9, "num_threads": 1},
         feature=None,
     ),
 )

@@ -11,14 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from sgc_diffusion.evaluation.codecs.anchor import Anchor, FixedCodec, check_side
 from sgc_diffusion.evaluation.codecs.codec import write_file
 
 SCALES = (1, 2, 3, 4, 6, 8, 12, 16)  # part of the two bytes
-FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC}  # likewise
+FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bicubic": Image.Resampling.BICUBIC}  # their order too
 TRAILER_BYTES = 2
 SMALLEST_SIDE = 16  # pixels of a reduced picture
 
@@ -34,12 +33,6 @@ def possible_scales(anchor: Anchor, size: tuple[int, int]) -> list[int]:
     """Return 1, and the n of 1/n at which a picture keeps at least 16 pixels a side, which all anchors code."""
     sides = {scale: min(reduced_size(size, scale)) for scale in SCALES}
     return [scale for scale, side in sides.items() if scale == 1 or side >= max(SMALLEST_SIDE, anchor.smallest_side)]
-
-
-def psnr_db(first: Image.Image, second: Image.Image) -> float:
-    """Return the peak signal-to-noise ratio of two RGB pictures of one size."""
-    error = np.mean((np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)) ** 2)
-    return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
 class ReducedCodec(FixedCodec):
@@ -62,8 +55,8 @@ class ReducedCodec(FixedCodec):
         if enlarging not in FILTERS:
             raise ValueError(f"`filter` must be one of {', '.join(FILTERS)}, got {enlarging!r}")
         self.scale, self.enlarging = scale, enlarging
-        self.spec = f"{anchor.name}-down:{anchor.parameter}={quality:g}:scale={scale}:filter={enlarging}"
-        self.name = f"{anchor.name}-down{scale}-{anchor.parameter}{quality:g}".replace(".", "-")
+        self.spec = f"{anchor.name}-down:{anchor.parameter}={self.quality}:scale={scale}:filter={enlarging}"
+        self.name = f"{anchor.name}-down{scale}-{anchor.parameter}{self.quality}".replace(".", "-")
         self.title = f"{self.title} at 1/{scale}"
         self.setting = f"{self.setting} at 1/{scale}, Lanczos down, {enlarging} up"
 

@@ -6,7 +6,9 @@ image ──compress──▶ .sgc file ──decompress, seed──▶ image
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,44 @@ from typing import Any
 from PIL import Image
 
 from sgc_diffusion.evaluation.codecs.codec import Codec, installed_versions, write_file
-from sgc_diffusion.payload.recipe import preset_values
+from sgc_diffusion.payload.recipe import SCHEDULERS, preset_values
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES
-from sgc_diffusion.zoo.names import hash_weights, resolve_name
+from sgc_diffusion.zoo.names import resolve_name
 
 PACKAGE = Path(__file__).parents[2]
 DEFAULT_PIPELINE = "landscape-256"
-DRAWING_OPTIONS = {  # option → what `decompress` calls it, and its type
-    "scheduler": ("scheduler", str),
-    "steps": ("num_inference_steps", int),
-    "strength": ("strength", float),
-    "guidance": ("guidance_scale", float),
+FROM_HUB = {pipeline.name for pipeline in KNOWN_PIPELINES if pipeline.sources and "://" not in pipeline.sources[0]}
+PIPELINE_SUFFIXES = {".safetensors", ".bin", ".json"}
+NUMBERS = {  # option → what the pipeline calls it, its type, and the range that the pipeline takes
+    "steps": ("num_inference_steps", int, 1, 1000),
+    "strength": ("strength", float, 0.01, 1.0),
+    "guidance": ("guidance_scale", float, 0.0, math.inf),
+    "max_bytes": ("max_bytes", int, 1, math.inf),
 }
-NUMBERS = {**DRAWING_OPTIONS, "max_bytes": ("max_bytes", int)}
-OPTIONS = ("pipeline", "segmenter", "preset", "device", *NUMBERS)
+OPTIONS = ("pipeline", "segmenter", "preset", "device", "scheduler", *NUMBERS)
+NEXT_OPTION = re.compile(rf":(?=(?:{'|'.join(OPTIONS)})=)")  # values may hold colons: `C:\m`, `torchvision/…:FILE`
+
+
+def parse_options(text: str) -> dict[str, str]:
+    """Return the options of a spec.
+
+    Args:
+        text: `:option=value…`, what follows `sgc`. A value ends before the next colon with the name of an option.
+
+    Raises:
+        ValueError: an unknown option, or one that is given twice.
+    """
+    options: dict[str, str] = {}
+    if not text:
+        return options
+    for pair in NEXT_OPTION.split(text)[1:] if NEXT_OPTION.match(text) else [text.removeprefix(":")]:
+        key, is_given, value = pair.partition("=")
+        if key not in OPTIONS or not is_given:
+            raise ValueError(f"`{key}` is no option of sgc; it has {', '.join(OPTIONS)}")
+        if key in options:
+            raise ValueError(f"`{key}` of sgc must be given once, got {options[key]!r} and {value!r}")
+        options[key] = value
+    return options
 
 
 class SgcCodec(Codec):
@@ -38,30 +64,27 @@ class SgcCodec(Codec):
             for the decoder `scheduler`, `steps`, `strength`, `guidance`; text, as in a spec.
 
     Raises:
-        ValueError: an unknown option or preset, or a number that is none.
+        ValueError: an unknown preset or scheduler, or a number that is none or out of range.
     """
 
     is_generative = True
     family, suffix = "sgc", ".sgc"
 
     def __init__(self, options: dict[str, str]) -> None:
-        for key in options:
-            if key not in OPTIONS:
-                raise ValueError(f"`{key}` is no option of sgc; it has {', '.join(OPTIONS)}")
         if "preset" in options:
             preset_values(options["preset"])
+        if options.get("scheduler", "ddim") not in SCHEDULERS:
+            raise ValueError(f"`scheduler` of sgc must be one of {', '.join(SCHEDULERS)}, got {options['scheduler']!r}")
         self.options = dict(options)
         self.pipeline_name = options.get("pipeline", DEFAULT_PIPELINE)
-        self._drawing = {}
-        for key, (argument, kind) in NUMBERS.items():
-            if key in options:
-                try:
-                    self._drawing[argument] = kind(options[key])
-                except ValueError as error:
-                    raise ValueError(f"`{key}` of sgc must be a number, got {options[key]!r}") from error
+        self._drawing: dict[str, Any] = {
+            NUMBERS[key][0]: _number(key, options[key]) for key in NUMBERS if key in options
+        }
         self._max_bytes = self._drawing.pop("max_bytes", None)
-        shown = {key: Path(value).name for key, value in options.items()}
+        if "scheduler" in options:
+            self._drawing["scheduler"] = options["scheduler"]
         self.spec = ":".join(["sgc", *(f"{key}={value}" for key, value in options.items())])
+        shown = {key: Path(value).name for key, value in options.items()}
         name = "-".join(["sgc", *(f"{key}-{value}" for key, value in shown.items())])
         self.name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         parts = [f"{key} {value}" for key, value in shown.items() if key not in ("pipeline", "device", "max_bytes")]
@@ -70,8 +93,7 @@ class SgcCodec(Codec):
 
     def check(self) -> None:
         """See the base class; a pipeline that leads nowhere is found here, before any picture is opened."""
-        from_hub = [one.name for one in KNOWN_PIPELINES if one.sources and "://" not in one.sources[0]]
-        if self.pipeline_name not in from_hub:
+        if self.pipeline_name not in FROM_HUB:
             resolve_name(self.pipeline_name)
 
     def load(self) -> None:
@@ -80,21 +102,21 @@ class SgcCodec(Codec):
 
     @cached_property
     def _pipeline(self) -> Any:
-        from sgc_diffusion.cli import load_pipeline
+        from sgc_diffusion.pipeline import SemanticCompressionPipeline  # torch, which anchors do without
 
-        return load_pipeline(self.pipeline_name, self.options.get("device"), self.options.get("segmenter"))
+        segmenter = self.options.get("segmenter")
+        pipeline = SemanticCompressionPipeline.from_pretrained(self.pipeline_name, segmenter=segmenter)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline.to(self.options["device"]) if "device" in self.options else pipeline
 
     def versions(self) -> dict[str, str]:
-        """See the base class; this package's sources and the weights count as versions."""
-        digest = hashlib.sha256()
-        for path in sorted(PACKAGE.rglob("*.py")):
-            if "evaluation" not in path.relative_to(PACKAGE).parts:
-                digest.update(path.read_bytes())
-        versions = {"sgc_diffusion sources": digest.hexdigest()[:12]}
-        if self.pipeline_name not in [one.name for one in KNOWN_PIPELINES if one.name != DEFAULT_PIPELINE]:
+        """See the base class; this package's sources and the pipeline's weights and settings count as versions."""
+        sources = [path for path in PACKAGE.rglob("*.py") if "evaluation" not in path.relative_to(PACKAGE).parts]
+        versions = {"sgc_diffusion sources": _digest(sources)}
+        if self.pipeline_name not in FROM_HUB:
             folder = Path(resolve_name(self.pipeline_name))
             if folder.is_dir():
-                versions["weights"] = f"{hash_weights(folder):04x}"
+                versions["pipeline"] = _digest(path for path in folder.rglob("*") if path.suffix in PIPELINE_SUFFIXES)
         return versions | installed_versions("torch", "diffusers", "transformers", "numpy", "pillow")
 
     def encode(self, image: Image.Image, path: Path) -> dict[str, Any]:
@@ -110,3 +132,23 @@ class SgcCodec(Codec):
 
         generator = torch.Generator("cpu").manual_seed(seed)
         return self._pipeline.decompress(path.read_bytes(), generator=generator, **self._drawing).images[0]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def _number(key: str, text: str) -> float:
+    _, kind, lowest, highest = NUMBERS[key]
+    try:
+        value = kind(text)
+    except ValueError as error:
+        raise ValueError(f"`{key}` of sgc must be a {'whole ' if kind is int else ''}number, got {text!r}") from error
+    if not lowest <= value <= highest or value == math.inf:
+        bounds = f"from {lowest:g}" + (f" to {highest:g}" if highest < math.inf else "")
+        raise ValueError(f"`{key}` of sgc must be {bounds}, got {text}")
+    return value

@@ -15,10 +15,10 @@ from sgc_diffusion.evaluation.codecs.codec import Codec
 from sgc_diffusion.evaluation.codecs.hevc import Hevc
 from sgc_diffusion.evaluation.codecs.pillow import PILLOW_ANCHORS
 from sgc_diffusion.evaluation.codecs.reduced import ReducedCodec
-from sgc_diffusion.evaluation.codecs.sgc import SgcCodec
+from sgc_diffusion.evaluation.codecs.sgc import SgcCodec, parse_options
 from sgc_diffusion.evaluation.codecs.vvc import Vvc
 
-ANCHORS: dict[str, Anchor] = {one.name: one for one in (Vvc(), Hevc(), *PILLOW_ANCHORS)}
+ANCHORS: dict[str, Anchor] = {anchor.name: anchor for anchor in (Vvc(), Hevc(), *PILLOW_ANCHORS)}
 PAPER = "vvc-paper"  # the line "VVC" in table I of Bordin & Maugey, MMSP 2023
 PAPER_QP = 55
 
@@ -36,11 +36,13 @@ def make_codec(spec: str) -> Codec:
         >>> make_codec("vvc:qp=55").title
         'VVC (vvenc), QP 55'
     """
+    if spec == "sgc" or spec.startswith("sgc:"):
+        return SgcCodec(parse_options(spec.removeprefix("sgc")))
     base, at, rate = spec.partition("@")
     name, *pairs = base.split(":")
     options = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
-    if name == "sgc" and not at:
-        return SgcCodec(options)
+    if len(options) < len(pairs):
+        raise ValueError(f"`codecs` must give each option once, got {spec!r}")
     if spec == PAPER:
         return _paper_codec()
     anchor = ANCHORS.get(name.removesuffix("-down"))
@@ -78,6 +80,17 @@ def _fixed_codec(spec: str, anchor: Anchor, options: dict[str, str], *, is_reduc
     return FixedCodec(anchor, quality)
 
 
+def split_specs(text: str) -> list[str]:
+    """Return the specs of a list with commas; one ends before a comma and the name of a codec, so it may hold others.
+
+    Example:
+        >>> split_specs("sgc:pipeline=a,b/c,vvc@300")
+        ['sgc:pipeline=a,b/c', 'vvc@300']
+    """
+    names = "|".join(("sgc", PAPER, *ANCHORS))
+    return re.split(rf",(?=(?:{names})(?:-down)?(?:[:@,]|$))", text)
+
+
 def expand_specs(specs: Iterable[str], budget: int | str | None) -> list[str]:
     """Write out bare anchors: their presets without a budget; with one, at it and reduced at it.
 
@@ -95,9 +108,11 @@ def expand_specs(specs: Iterable[str], budget: int | str | None) -> list[str]:
     rate = "budget" if budget == "same" else budget
     for spec in specs:
         if spec not in ANCHORS:
-            expanded.append(spec if rate is None else spec.replace("@budget", f"@{rate}"))
+            is_open = rate is not None and not spec.startswith("sgc") and spec.endswith("@budget")
+            expanded.append(f"{spec.removesuffix('budget')}{rate}" if is_open else spec)
         elif rate is None:
-            expanded += [f"{spec}:{ANCHORS[spec].parameter}={quality:g}" for quality in ANCHORS[spec].presets]
+            anchor = ANCHORS[spec]
+            expanded += [FixedCodec(anchor, quality).spec for quality in anchor.presets]
         else:
             expanded += [f"{spec}@{rate}", f"{spec}-down@{rate}"]
     codecs = [make_codec(spec) for spec in dict.fromkeys(expanded)]
@@ -106,4 +121,12 @@ def expand_specs(specs: Iterable[str], budget: int | str | None) -> list[str]:
             raise ValueError("`budget` must be given for codecs with @budget: `same`, or a number of bytes")
         if not any(codec.family == "sgc" for codec in codecs):
             raise ValueError("`budget` same needs sgc among the codecs: its files say how many bytes the others get")
-    return [codec.spec for codec in sorted(codecs, key=lambda codec: codec.family != "sgc")]
+    specs_by_name: dict[str, str] = {}
+    for codec in codecs:
+        other = specs_by_name.setdefault(codec.name, codec.spec)
+        if other != codec.spec:
+            raise ValueError(
+                f"`codecs`: {other} and {codec.spec} would both write {codec.name}.json; run one at a time"
+            )
+    ordered = sorted(codecs, key=lambda codec: codec.family != "sgc")
+    return list(dict.fromkeys(codec.spec for codec in ordered))

@@ -62,11 +62,11 @@ class Vvc(Anchor):
             source, target = Path(folder, "picture.yuv"), Path(folder, "picture.266")
             source.write_bytes(planes.astype("<u2").tobytes())
             make = _vvencapp_arguments if program.stem == "vvencapp" else _ffmpeg_arguments
-            command = [str(program), *make(source, target, f"{width}x{height}", int(quality))]
+            command = [str(program), *make(source, target, f"{width}x{height}", quality)]
             result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
             if result.returncode or not target.is_file() or not target.stat().st_size:
                 lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-                raise OSError(f"{program.name} could not code {width}×{height} at qp {quality:g}: {lines[0]}")
+                raise OSError(f"{program.name} could not code {width}×{height} at qp {quality}: {lines[0]}")
             return mark_odd_size(target.read_bytes(), image.size)
 
     def decode(self, data: bytes) -> Image.Image:
@@ -75,7 +75,7 @@ class Vvc(Anchor):
         return planes_to_rgb(planes, true_size(data, (planes.shape[1], planes.shape[0] * 2 // 3)))
 
 
-def _ffmpeg_arguments(source: Path, target: Path, size: str, qp: int) -> list[str]:
+def _ffmpeg_arguments(source: Path, target: Path, size: str, qp: float) -> list[str]:
     # To a file, never to standard output: vvenc writes warnings there, which would be counted as picture.
     return [
         *("-y", "-loglevel", "error", "-r", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", size),
@@ -84,7 +84,7 @@ def _ffmpeg_arguments(source: Path, target: Path, size: str, qp: int) -> list[st
     ]
 
 
-def _vvencapp_arguments(source: Path, target: Path, size: str, qp: int) -> list[str]:
+def _vvencapp_arguments(source: Path, target: Path, size: str, qp: float) -> list[str]:
     return [
         *("--input", str(source), "--size", size, "--format", "yuv420_10", "--framerate", "1", "--frames", "1"),
         *("--preset", "medium", "--qp", str(qp), "--qpa", "0", "--threads", "1", "--output", str(target)),

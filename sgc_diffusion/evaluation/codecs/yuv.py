@@ -35,9 +35,9 @@ def rgb_to_planes(image: Image.Image) -> np.ndarray:
     luma = RED * red + GREEN * green + BLUE * blue
     chroma = (blue - luma) / (2 * (1 - BLUE)), (red - luma) / (2 * (1 - RED))
     height, width = luma.shape
-    half = [np.asarray(Image.fromarray(one).resize((width // 2, height // 2), LANCZOS)) for one in chroma]
-    values = [luma * LUMA_RANGE + BLACK, *(one * CHROMA_RANGE + 128 for one in half)]
-    flat = np.concatenate([one.ravel() for one in values])
+    half = [np.asarray(Image.fromarray(plane).resize((width // 2, height // 2), LANCZOS)) for plane in chroma]
+    values = [luma * LUMA_RANGE + BLACK, *(plane * CHROMA_RANGE + 128 for plane in half)]
+    flat = np.concatenate([plane.ravel() for plane in values])
     return np.clip(np.rint(flat * STEPS), 0, 1023).astype(np.uint16).reshape(height * 3 // 2, width)
 
 
@@ -52,8 +52,8 @@ def planes_to_rgb(planes: np.ndarray, size: tuple[int, int]) -> Image.Image:
     flat = planes.ravel().astype(np.float32) / STEPS
     luma, blue_difference, red_difference = np.split(flat, [height * width, height * width * 5 // 4])
     luma = (luma.reshape(height, width) - BLACK) / LUMA_RANGE
-    half = [(one.reshape(height // 2, width // 2) - 128) / CHROMA_RANGE for one in (blue_difference, red_difference)]
-    cb, cr = (np.asarray(Image.fromarray(one).resize((width, height), LANCZOS)) for one in half)
+    half = [(part.reshape(height // 2, width // 2) - 128) / CHROMA_RANGE for part in (blue_difference, red_difference)]
+    cb, cr = (np.asarray(Image.fromarray(plane).resize((width, height), LANCZOS)) for plane in half)
     red, blue = luma + 2 * (1 - RED) * cr, luma + 2 * (1 - BLUE) * cb
     green = (luma - RED * red - BLUE * blue) / GREEN
     array = np.clip(np.rint(np.stack([red, green, blue], axis=-1) * 255), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How far the pixels are from the original's: PSNR, SSIM and MS-SSIM of torchmetrics, and S3's SI-SSIM.
+"""How far the pixels are from the original's: PSNR, SSIM, MS-SSIM and S3's SI-SSIM; and how sharp they are.
 
 All on 8-bit RGB, without a conversion to luma: figures of papers that measure luma are a little higher.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from sgc_diffusion.evaluation.metrics.pixels import to_tensor
+from sgc_diffusion.features.pixels import to_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +22,25 @@ SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, finest fi
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # SSIM's constants for 8 bits
 
 
-def psnr(original: np.ndarray, decoded: np.ndarray, device: str = "cpu") -> float:
-    """Return the peak signal-to-noise ratio in dB of two pictures (H, W, 3) uint8, at most `MAX_PSNR_DB`."""
-    from torchmetrics.functional.image import peak_signal_noise_ratio
+def psnr(original: np.ndarray | Image.Image, decoded: np.ndarray | Image.Image) -> float:
+    """Return the peak signal-to-noise ratio in dB of two pictures or maps of one size, 0 … 255, at most `MAX_PSNR_DB`.
 
-    first, second = to_tensor(original, device), to_tensor(decoded, device)
-    return min(MAX_PSNR_DB, float(peak_signal_noise_ratio(second, first, data_range=1.0)))
+    Args:
+        original: (H, W, 3) uint8, or an RGB picture.
+        decoded: of the same size; floats in 0 … 255 will do.
+    """
+    error = np.mean((np.asarray(original, dtype=np.float64) - np.asarray(decoded, dtype=np.float64)) ** 2)
+    return float(min(MAX_PSNR_DB, 20 * np.log10(255) - 10 * np.log10(max(error, np.finfo(float).tiny))))
+
+
+def gradient_magnitude(image: Image.Image) -> float:
+    """Return the mean gradient magnitude of a picture's luma, gray levels a pixel: what a blurred picture has less of.
+
+    Args:
+        image: of any mode, at least 2 pixels a side.
+    """
+    luma = np.asarray(image.convert("L"), dtype=np.float64)
+    return float(np.hypot(np.diff(luma, axis=0)[:, :-1], np.diff(luma, axis=1)[:-1]).mean())
 
 
 def ssim(original: np.ndarray, decoded: np.ndarray, device: str = "cpu") -> float:

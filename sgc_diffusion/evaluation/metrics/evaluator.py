@@ -17,7 +17,6 @@ import numpy as np
 
 from sgc_diffusion.evaluation.metrics.loaders import LABEL_METRICS, LOADERS, SET_LOADERS, Measure, Options
 from sgc_diffusion.evaluation.metrics.registry import METRICS, SEGMENTER_HINT
-from sgc_diffusion.evaluation.metrics.weights import WeightsError
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def load_metrics(
                 continue
             try:
                 loaded[kind][provided] = load(options)
-            except (WeightsError, ImportError, OSError, ValueError) as error:
+            except Exception as error:  # a damaged file of weights raises whatever its library pleases
                 unavailable |= {name: _explain(error, name) for name in provided if name in wanted}
     available = tuple(name for name in METRICS if name in wanted and name not in unavailable)
     described = getattr(loaded[0].get(LABEL_METRICS), "segmenter", "")
@@ -128,7 +127,7 @@ def _explain(error: Exception, name: str) -> str:
     if isinstance(error, ImportError):
         package = "ai-edge-litert" if "ai_edge_litert" in str(error) else "'sgc-diffusion[eval]'"
         return f"{error.name or error} is not installed: pip install {package}"
-    reason = str(error).strip().splitlines()[0]
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"no segmenter ({reason}): {SEGMENTER_HINT}" if name in LABEL_METRICS else reason
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from sgc_diffusion.evaluation.metrics import distortion
 from sgc_diffusion.evaluation.metrics.registry import FILES, METRICS
-from sgc_diffusion.evaluation.metrics.weights import find
+from sgc_diffusion.features.weights import find
 
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 LABEL_METRICS = ("label_bce", "label_miou", "label_agreement")
@@ -64,11 +65,13 @@ def _realism(name: str) -> Callable[[Options], Measure]:
     return load
 
 
+def _psnr(options: Options) -> Measure:
+    return lambda original, decoded: {"psnr": distortion.psnr(original, decoded)}
+
+
 def _pixels(name: str) -> Callable[[Options], Measure]:
     def load(options: Options) -> Measure:
         import torchmetrics.functional.image  # noqa: F401 - a missing package is found here, not at the first picture
-
-        from sgc_diffusion.evaluation.metrics import distortion
 
         function = getattr(distortion, name)
         return lambda original, decoded: {name: function(original, decoded, options.device)}
@@ -94,11 +97,10 @@ def _clip_similarity(options: Options) -> Measure:
 
 
 def _si_ssim(options: Options) -> Measure:
-    from sgc_diffusion.evaluation.metrics.distortion import si_ssim
-    from sgc_diffusion.evaluation.metrics.importance import load_grad_cam
+    from sgc_diffusion.features.grad_cam import load_grad_cam
 
     importance = options.importance or load_grad_cam(options.path("vgg16"), options.device)
-    return lambda original, decoded: {"si_ssim": si_ssim(original, decoded, importance(original))}
+    return lambda original, decoded: {"si_ssim": distortion.si_ssim(original, decoded, importance(original))}
 
 
 def _set(load_features: str, key: str) -> Callable[[Options], Any]:
@@ -114,7 +116,8 @@ LOADERS: dict[tuple[str, ...], Callable[[Options], Measure]] = {
     **{(name,): _realism(name) for name, metric in METRICS.items() if metric.group == "realism"},
     LABEL_METRICS: LabelMeasure,
     ("clip_similarity",): _clip_similarity,
-    **{(name,): _pixels(name) for name in ("psnr", "ssim", "ms_ssim")},
+    ("psnr",): _psnr,
+    **{(name,): _pixels(name) for name in ("ssim", "ms_ssim")},
     ("si_ssim",): _si_ssim,
     ("lpips",): _perception("lpips", "alexnet"),
     ("dists",): _perception("dists", "vgg16"),

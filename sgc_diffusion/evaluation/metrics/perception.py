@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from sgc_diffusion.evaluation.metrics.pixels import to_tensor
-from sgc_diffusion.evaluation.metrics.weights import WeightsError, load_features, load_state, replaced
+from sgc_diffusion.features.pixels import to_tensor
+from sgc_diffusion.features.weights import load_features, replaced
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
 
@@ -63,35 +63,21 @@ def load_vgg_distance(path: Path, device: str = "cpu") -> Distance:
     compare it only with itself.
 
     Args:
-        path: safetensors of a VGG19, as `training.losses.PerceptualLoss` takes it.
+        path: safetensors of a VGG19, see `features.vgg19`.
         device: to compute on.
 
     Returns:
         A function of two pictures (H, W, 3) uint8.
     """
-    network = load_small_vgg19(path, device)
+    from sgc_diffusion.features.vgg19 import NUM_MAPS, Vgg19
+
+    network = Vgg19(path).to(device)
 
     def distance(first: Any, second: Any) -> Any:
         pairs = zip(network(first), network(second), strict=True)
-        return sum(_unit_distance(ours, theirs) for ours, theirs in pairs) / 5
+        return sum(_unit_distance(ours, theirs) for ours, theirs in pairs) / NUM_MAPS
 
     return _distance(distance, device)
-
-
-def load_small_vgg19(path: Path, device: str = "cpu") -> Callable[[Any], list[Any]]:
-    """Return what gives five feature maps of pictures (B, 3, H, W) in [0, 1]; same arguments as `load_vgg_distance`.
-
-    Raises:
-        WeightsError: a file of other weights.
-    """
-    from sgc_diffusion.training.losses import COMPARED, PerceptualLoss
-
-    state = load_state(path)
-    missing = [name for name in ("0", *COMPARED) if f"conv{name}.weight" not in state]
-    if missing:
-        raise WeightsError(f"{path} holds no weights of a VGG19: conv{missing[0]}.weight is missing")
-    network = PerceptualLoss(path).to(device)
-    return lambda pixels: network.features(2 * pixels - 1)
 
 
 def _unit_distance(first: Any, second: Any) -> Any:

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sgc_diffusion.evaluation.metrics.pixels import to_tensor
-from sgc_diffusion.evaluation.metrics.weights import WeightsError, fill, load_state, replaced
+from sgc_diffusion.features.pixels import to_tensor
+from sgc_diffusion.features.weights import WeightsError, fill, load_state, replaced
 
 
 def load_musiq(path: Path) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sgc_diffusion.evaluation.metrics.weights import WeightsFile, hub_file
+from sgc_diffusion.features.weights import WeightsFile, hub_file
 
 PYIQA = "chaofengc/IQA-PyTorch-Weights"
 TORCHVISION = "https://download.pytorch.org/models"

@@ -1,6 +1,6 @@
 """The segmenter of the label metrics: picture → label map, by any model of the ecosystem or a .tflite file.
 
-"owner/name", folder, "torchvision/…:FILE" ──analysis.segmenters──▶ network ─┐
+"owner/name", folder, "torchvision/…:FILE" ──zoo.segmenters──▶ network ─┐
 "….tflite" (1, H, W, 3) in [−1, 1] ──ai-edge-litert──▶ logits (1, h, w, K) ──┴──argmax──▶ (h, w) label map
 
 A map's grid depends on the picture's size alone, so that the maps of a picture and of its decoded version agree.
@@ -9,45 +9,33 @@ A map's grid depends on the picture's size alone, so that the maps of a picture 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sgc_diffusion.evaluation.metrics.registry import DEFAULT_SEGMENTER
-from sgc_diffusion.evaluation.metrics.weights import WeightsError
+from sgc_diffusion.features.weights import WeightsError
 
 LOCAL_NAMES = ("segmenter", "segmenter.tflite", "deeplabv3_mobilenetv2_ade20k.tflite")  # looked for in --weights-dir
 MAX_SIDE = 1024  # of a map; finer than that no segmenter is
 PLAIN_SHORT_SIDE = 512  # of the input of a network that comes without a processor
 
 
-class Segmenter(Protocol):
-    """What the label metrics need.
+class NetworkSegmenter:
+    """A transformers or torchvision model.
+
+    Args:
+        name: as `zoo.segmenters.load_segmenter` takes it.
+        device: to compute on.
 
     Attributes:
         name: where it came from, for the report.
         num_classes: K; ids are 0 … K − 1.
     """
 
-    name: str
-    num_classes: int
-
-    def label_map(self, picture: np.ndarray) -> np.ndarray:
-        """Return (h, w) uint8 ids for (H, W, 3) uint8."""
-        ...
-
-
-class NetworkSegmenter:
-    """A transformers or torchvision model.
-
-    Args:
-        name: as `analysis.segmenters.load_segmenter` takes it.
-        device: to compute on.
-    """
-
     def __init__(self, name: str, device: str = "cpu") -> None:
-        from sgc_diffusion.analysis.segmenters import load_segmenter
+        from sgc_diffusion.zoo.segmenters import load_segmenter
 
         network, self._processor = load_segmenter(name)
         self._network: Any = network.to(device)
@@ -55,7 +43,7 @@ class NetworkSegmenter:
         self.num_classes = int(self._network.config.num_labels)
 
     def label_map(self, picture: np.ndarray) -> np.ndarray:
-        """Return a map of the picture's size, or reduced to `MAX_SIDE`."""
+        """Return the ids (h, w) of a picture (H, W, 3) uint8: at its size, or reduced to `MAX_SIDE`."""
         from sgc_diffusion.analysis.labels import segment_image
 
         scale = min(1.0, MAX_SIDE / max(picture.shape[:2]))
@@ -71,6 +59,13 @@ class TfliteSegmenter:
 
     Args:
         path: of the file. Its picture is stretched to the input's size, RGB in [−1, 1]; its map has the output's size.
+
+    Attributes:
+        name: of the file, for the report.
+        num_classes: K; ids are 0 … K − 1.
+
+    Raises:
+        WeightsError: a network with another input or output.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,12 +80,16 @@ class TfliteSegmenter:
         self.num_classes = int(self._output["shape"][3])
 
     def label_map(self, picture: np.ndarray) -> np.ndarray:
-        """Return a map of the network's own output size."""
+        """Return the ids (h, w) of a picture (H, W, 3) uint8, at the network's own output size."""
         rows, columns = (int(side) for side in self._input["shape"][1:3])
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
         self._interpreter.set_tensor(self._input["index"], np.asarray(resized, np.float32)[None] / 127.5 - 1)
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])[0].argmax(axis=2).astype(np.uint8)
+        logits = self._interpreter.get_tensor(self._output["index"])[0]
+        return logits.argmax(axis=2).astype(np.min_scalar_type(self.num_classes - 1))
+
+
+Segmenter = NetworkSegmenter | TfliteSegmenter
 
 
 def open_segmenter(name: str | None, folder: Path | None, device: str = "cpu") -> Segmenter:
@@ -102,7 +101,7 @@ def open_segmenter(name: str | None, folder: Path | None, device: str = "cpu") -
         ImportError: a .tflite file, and ai-edge-litert is not installed.
     """
     if name is None:
-        local = [folder / one for one in LOCAL_NAMES] if folder is not None else []
+        local = [folder / file for file in LOCAL_NAMES] if folder is not None else []
         name = next((str(path) for path in local if path.exists()), DEFAULT_SEGMENTER)
     if not name.endswith(".tflite"):
         return NetworkSegmenter(name, device)

@@ -30,7 +30,7 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from sgc_diffusion.evaluation.metrics.segmenter import Segmenter
-from sgc_diffusion.evaluation.metrics.weights import WeightsError
+from sgc_diffusion.features.weights import WeightsError
 
 MIN_LOG = -100.0  # torch.nn.functional.binary_cross_entropy's bound
 CLIP_MODEL = "ViT-L-14-quickgelu"  # open_clip's name of what OpenAI trained
@@ -59,7 +59,7 @@ def label_miou(first: np.ndarray, second: np.ndarray, num_classes: int) -> float
     import torch
     from torchmetrics.functional.classification import multiclass_jaccard_index
 
-    maps = (torch.from_numpy(one.astype(np.int64)) for one in (second, first))
+    maps = (torch.from_numpy(label_map.astype(np.int64)) for label_map in (second, first))
     return float(multiclass_jaccard_index(*maps, num_classes=num_classes, average="macro", validate_args=False))
 
 
@@ -68,11 +68,11 @@ def load_labels(segmenter: Segmenter) -> Callable[[np.ndarray, np.ndarray], dict
     label_map = _remembered(segmenter.label_map)
 
     def measure(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
-        wanted, found = label_map(original), segmenter.label_map(decoded)
+        maps = label_map(original), segmenter.label_map(decoded)
         return {
-            "label_bce": label_bce(wanted, found, segmenter.num_classes),
-            "label_miou": label_miou(wanted, found, segmenter.num_classes),
-            "label_agreement": label_agreement(wanted, found),
+            "label_bce": label_bce(*maps, segmenter.num_classes),
+            "label_miou": label_miou(*maps, segmenter.num_classes),
+            "label_agreement": label_agreement(*maps),
         }
 
     return measure

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sgc_diffusion.evaluation.metrics.perception import load_small_vgg19
-from sgc_diffusion.evaluation.metrics.pixels import to_tensor
-from sgc_diffusion.evaluation.metrics.weights import fill, load_state, replaced
+from sgc_diffusion.features.pixels import to_tensor
+from sgc_diffusion.features.vgg19 import Vgg19
+from sgc_diffusion.features.weights import fill, load_state, replaced
 
 MIN_PICTURES = 2
 VGG19D_LAYER = 3  # of five: the last convolution of the fourth group, 128 features, which tell pictures apart best
@@ -91,7 +91,7 @@ def kernel_distance(originals: torch.Tensor, decoded: torch.Tensor) -> float:
 
 def load_vgg19d_features(path: Path, device: str = "cpu") -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the features of the distilled VGG19 after its fourth group, scaled and averaged over the picture."""
-    network = load_small_vgg19(path, device)
+    network = Vgg19(path).to(device)
     return lambda pixels: VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(2, 3))
 
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.evaluation.report.content import make_content
 from sgc_diffusion.evaluation.report.curves import curve_marks, rate_plots
-from sgc_diffusion.evaluation.report.estimates import summary_csv
 from sgc_diffusion.evaluation.report.grids import picture_grids
-from sgc_diffusion.evaluation.report.markdown import report_markdown
-from sgc_diffusion.evaluation.report.page import report_html
-from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult, read_results
+from sgc_diffusion.evaluation.report.page import make_content, report_html, report_markdown
+from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult, read_results, summary_csv
 from sgc_diffusion.evaluation.report.verdict import fields_of_equal_bytes
 
 __all__ = ["CodecResult", "read_results", "write_report"]
@@ -51,4 +48,4 @@ def write_report(results_dir: Path | str, *, pictures: Path | str | None = None)
 def _shown(results: list[CodecResult]) -> list[CodecResult]:
     """Return the codecs of a grid: the first group of about equal bytes, or all."""
     fields = fields_of_equal_bytes(results)
-    return fields[0] if fields else [one for one in results if one.name != ORIGINAL and one.rows]
+    return fields[0] if fields else [result for result in results if result.name != ORIGINAL and result.rows]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from sgc_diffusion.evaluation.report.estimates import estimate
-from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult, short_title
+from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult, estimate, short_title
 from sgc_diffusion.evaluation.report.tables import Cell, Table
-from sgc_diffusion.evaluation.report.wording import label
+from sgc_diffusion.evaluation.report.verdict import label
 from sgc_diffusion.evaluation.statistics import bd_rate
 
 STYLES = {  # family → color (Okabe and Ito's, for all kinds of color vision; legible on white and on black), marker
@@ -33,10 +33,10 @@ PREFERRED_ANCHOR = "vvc"
 def curves(results: Sequence[CodecResult]) -> dict[str, list[CodecResult]]:
     """Return title → the configurations of one codec by rising rate; coding at a smaller size is a codec of its own."""
     groups: dict[tuple[str, bool], list[CodecResult]] = {}
-    for one in results:
-        if one.name != ORIGINAL and one.rows:
-            groups.setdefault((one.family, is_downscaled(one)), []).append(one)
-    ordered = {key: sorted(members, key=lambda one: one.mean_bpp) for key, members in groups.items()}
+    for result in results:
+        if result.name != ORIGINAL and result.rows:
+            groups.setdefault((result.family, is_downscaled(result)), []).append(result)
+    ordered = {key: sorted(members, key=lambda result: result.mean_bpp) for key, members in groups.items()}
     return {_curve_title(members): members for members in ordered.values()}
 
 
@@ -76,8 +76,8 @@ def bd_rate_table(results: Sequence[CodecResult], metrics: Sequence[str]) -> Tab
 def _bd_rate(anchor: Sequence[CodecResult], curve: Sequence[CodecResult], metric: str) -> float | None:
     points = []
     for members in (anchor, curve):
-        pairs = [(one.mean_bpp, found.mean) for one in members if (found := estimate(one, metric)) is not None]
-        points += [[rate for rate, _ in pairs], [value for _, value in pairs]]
+        pairs = [(result.mean_bpp, value.mean) for result in members if (value := estimate(result, metric)) is not None]
+        points += [[rate for rate, _ in pairs], [mean for _, mean in pairs]]
     try:
         return bd_rate(*points)
     except ValueError:  # too few points, or none of one curve within the values of the other
@@ -100,8 +100,8 @@ def rate_plots(results: Sequence[CodecResult], metrics: Sequence[str]) -> dict[s
     coded = curves(results)
     plots = {}
     for metric in metrics:
-        if any(one.has(metric) for members in coded.values() for one in members):
-            original = next((one for one in results if one.name == ORIGINAL), None)
+        if any(result.has(metric) for members in coded.values() for result in members):
+            original = next((result for result in results if result.name == ORIGINAL), None)
             plots[metric] = _svg(_draw(coded, original, metric), metric)
     return plots
 
@@ -139,16 +139,17 @@ def _draw(coded: dict[str, list[CodecResult]], original: CodecResult | None, met
     axes = figure.subplots()
     for members in coded.values():
         style = _style(members[0])
-        points = [(one, found) for one in members if (found := estimate(one, metric)) is not None]
-        rates, means = [one.mean_bpp for one, _ in points], [found.mean for _, found in points]
+        points = [(result, value) for result in members if (value := estimate(result, metric)) is not None]
+        rates, means = [result.mean_bpp for result, _ in points], [value.mean for _, value in points]
         axes.plot(rates, means, linewidth=1, **style)
-        for one, found in points:
-            if found.low is not None:
-                axes.vlines(one.mean_bpp, found.low, found.high, color=style["color"], linewidth=1, alpha=0.6)
-            for mean in _seed_means(one, metric) if found.seed_sd is not None else ():
-                axes.plot(one.mean_bpp, mean, marker="_", color=style["color"], markersize=9, alpha=0.7)
-    if original is not None and (found := estimate(original, metric)) is not None:
-        axes.axhline(found.mean, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
+        for result, value in points:
+            if not math.isnan(value.low):
+                axes.vlines(result.mean_bpp, value.low, value.high, color=style["color"], linewidth=1, alpha=0.6)
+            seed_means = _seed_means(result, metric)
+            for mean in seed_means if len(seed_means) > 1 else ():
+                axes.plot(result.mean_bpp, mean, marker="_", color=style["color"], markersize=9, alpha=0.7)
+    if original is not None and (value := estimate(original, metric)) is not None:
+        axes.axhline(value.mean, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.6)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
@@ -168,7 +169,7 @@ def _seed_means(result: CodecResult, metric: str) -> list[float]:
     for row in result.rows:
         if row["metrics"].get(metric) is not None:
             values.setdefault(row["seed"], []).append(row["metrics"][metric])
-    return [float(np.mean(one)) for one in values.values()]
+    return [float(np.mean(of_pictures)) for of_pictures in values.values()]
 
 
 def _svg(figure: Any, name: str) -> str:

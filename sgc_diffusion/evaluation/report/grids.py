@@ -41,7 +41,11 @@ def picture_grids(
     Raises:
         ValueError: the folder holds none of the originals.
     """
-    floors = [one for one in results if one.floor_share and one not in field and not has_equal_bytes(one, field[0])]
+    floors = [
+        result
+        for result in results
+        if result.floor_share and result not in field and not has_equal_bytes(result, field[0])
+    ]
     shown = [*field, *floors]
     images = [name for name in field[0].images if (pictures / ORIGINAL / f"{name}.png").is_file()]
     if not images:
@@ -54,14 +58,16 @@ def picture_grids(
 
 def _panels(image: str, shown: Sequence[CodecResult], pictures: Path) -> list[Panel]:
     panels = [Panel("Input", "", _data_uri(pictures / ORIGINAL / f"{image}.png"))]
-    for one in shown:
-        row = next((row for row in one.rows if row["image"] == image), None)
+    for result in shown:
+        row = next((row for row in result.rows if row["image"] == image), None)
         if row is None:
             continue
-        path = decoded_path(pictures / one.name, image, row["seed"])
+        path = decoded_path(pictures / result.name, image, row["seed"])
         if path.is_file():
             floor = ", its floor" if row.get("is_floor") else ""
-            panels.append(Panel(one.short_title, f"{row['bytes']} bytes, {row['bpp']:.4f} bpp{floor}", _data_uri(path)))
+            panels.append(
+                Panel(result.short_title, f"{row['bytes']} bytes, {row['bpp']:.4f} bpp{floor}", _data_uri(path))
+            )
     return panels
 
 

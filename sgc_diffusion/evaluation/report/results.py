@@ -1,12 +1,19 @@
-"""Results of one picture set, as `eval/run.py` leaves them: one JSON file a codec."""
+"""Results of one picture set, as `eval/run.py` leaves them, and the numbers in them.
+
+OUT/*.json ──read_results──▶ results ──estimate──▶ mean and interval of a metric ──summary_csv──▶ a line a codec
+
+The unit of all statistics is the picture: the seeds of a generative decoder are averaged first.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from sgc_diffusion.evaluation.metrics import METRICS
+from sgc_diffusion.evaluation.scoring import WHOLE_SET
+from sgc_diffusion.evaluation.statistics import Estimate, mean_and_interval, seed_deviation
 
 SCHEMA = 1
 ORIGINAL = "original"  # the pseudo-codec that is the picture itself
@@ -59,7 +68,7 @@ class CodecResult:
     @property
     def num_given(self) -> int:
         """How many pictures it was given, failures included."""
-        return len({*self.images, *(failure["image"] for failure in self.failures)})
+        return len({*self.images, *(failure["image"] for failure in self.failures)} - {WHOLE_SET})
 
     @property
     def mean_bytes(self) -> float:
@@ -96,7 +105,7 @@ class CodecResult:
 
 
 def _mean_over_images(values: Mapping[str, list[float]]) -> float:
-    return float(np.mean([np.mean(one) for one in values.values()])) if values else math.nan
+    return float(np.mean([np.mean(of_seeds) for of_seeds in values.values()])) if values else math.nan
 
 
 def read_results(folder: Path) -> list[CodecResult]:
@@ -119,8 +128,12 @@ def read_results(folder: Path) -> list[CodecResult]:
             f"`results_dir` {folder} must hold results of one set, got {', '.join(sets)}; give each its own"
         )
     shorts = Counter(result.short_title for result in results)
-    results = [one if shorts[one.short_title] == 1 else replace(one, short_title=one.title) for one in results]
-    return sorted(results, key=lambda one: (one.name != ORIGINAL, not one.rows, one.mean_bytes, one.name))
+    results = [
+        result if shorts[result.short_title] == 1 else replace(result, short_title=result.title) for result in results
+    ]
+    return sorted(
+        results, key=lambda result: (result.name != ORIGINAL, not result.rows, result.mean_bytes, result.name)
+    )
 
 
 def short_title(title: str) -> str:
@@ -157,3 +170,61 @@ def _read_result(path: Path) -> CodecResult:
         failures=tuple(data.get("failures", ())),
         provenance={name: data.get(name) for name in ("command", "commit", "platform", "libraries")},
     )
+
+
+COSTS = ("encode_s", "decode_s", "encode_peak_mib", "decode_peak_mib")
+UNAVAILABLE = "unavailable"
+
+
+def estimate(result: CodecResult, metric: str) -> Estimate | None:
+    """Return the estimate of a metric, or None if the codec has no number for it; a set metric has no interval."""
+    if metric in result.set_metrics:
+        return Estimate(result.set_metrics[metric])
+    means = result.image_means(metric)
+    return mean_and_interval(list(means.values())) if means else None
+
+
+def median_cost(result: CodecResult, name: str) -> float | None:
+    """Return the median over rows of one of `COSTS`, or None where it was not measured."""
+    values = [value for values in result.by_image(name).values() for value in values]
+    return float(np.median(values)) if values else None
+
+
+def measured_metrics(results: Sequence[CodecResult]) -> list[str]:
+    """Return the metrics that were asked for, with numbers or unavailable, in the order of `METRICS`."""
+    return [name for name in METRICS if any(result.has(name) or name in result.unavailable for result in results)]
+
+
+def summary_csv(results: Sequence[CodecResult]) -> str:
+    """Return `summary.csv`: a line a codec; four columns a metric: mean, both ends of the interval, spread of seeds."""
+    metrics = measured_metrics(results)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    head = ["codec", "title", "family", "generative", "set", "num_images", "num_decoded", "num_failures"]
+    head += ["bytes", "bpp", "floor_share", *COSTS]
+    writer.writerow(head + [name + end for name in metrics for end in ("", "_low", "_high", "_seed_sd")])
+    for result in results:
+        row: list[object] = [
+            result.name,
+            result.title,
+            result.family,
+            result.is_generative,
+            result.set_name,
+            result.num_given,
+        ]
+        row += [len(result.images), len(result.failures), result.mean_bytes, result.mean_bpp, result.floor_share]
+        row += [median_cost(result, name) for name in COSTS]
+        for name in metrics:
+            estimated = estimate(result, name)
+            if estimated is None:
+                row += [UNAVAILABLE if name in result.unavailable else "", "", "", ""]
+            else:
+                row += [*estimated, seed_deviation(result.by_image(name))]
+        writer.writerow(map(_written, row))
+    return stream.getvalue()
+
+
+def _written(value: object) -> object:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

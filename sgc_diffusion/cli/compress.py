@@ -1,0 +1,93 @@
+"""`sgc compress`: pictures → .sgc files."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from sgc_diffusion.cli.arguments import add_command, add_inputs, add_outputs, integer, not_empty, positive_number
+from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, run_each
+from sgc_diffusion.cli.errors import describe_error
+from sgc_diffusion.cli.inputs import FILE_SUFFIX, readable
+from sgc_diffusion.cli.keys import read_key
+from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
+from sgc_diffusion.cli.pipelines import load_pipeline
+
+DEFAULT_PIPELINE = "landscape-256"
+MAX_CANDIDATES = 65536  # seeds that a file can hold
+
+
+def add_compress(commands: Any) -> None:
+    """Add the command to the sub-parsers of `sgc`."""
+    run = file_command(compress, describe)
+    parser = add_command(commands, "compress", "Compress pictures to .sgc files.", run)
+    add_inputs(parser, "IMAGE")
+    add_outputs(parser)
+    parser.add_argument(
+        "--pipeline", type=not_empty, default=DEFAULT_PIPELINE, help="embedded name, folder or Hub id; %(default)s"
+    )
+    parser.add_argument(
+        "--segmenter", type=not_empty, help="another one than the pipeline's: Hub id, folder or torchvision/NAME"
+    )
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--max-bytes", type=integer(1), help="budget of each file; grids and precision follow")
+    budget.add_argument("--bpp", type=positive_number, help="the same in bits per pixel, such as 0.004")
+    parser.add_argument(
+        "--candidates",
+        type=integer(1, MAX_CANDIDATES),
+        default=1,
+        help="seeds to try; the best is kept in the file",
+    )
+
+
+def compress(arguments: argparse.Namespace, report: Report) -> None:
+    """Compress each picture and tell the report."""
+    from sgc_diffusion.analysis.image_input import open_image
+    try:
+        from sgc_diffusion.analysis.image_input import readable_suffixes
+    except ImportError:
+        from PIL import Image
+        def readable_suffixes():
+            Image.init()
+            return frozenset(s for s, f in Image.registered_extensions().items() if f in Image.OPEN)
+
+    key, suffixes = read_key(arguments), readable_suffixes()
+    naming = Naming(suffixes, FILE_SUFFIX, {FILE_SUFFIX}, FILE_SUFFIX)
+    jobs = find_jobs(arguments, report, suffixes, "pictures", naming)
+    if not jobs:
+        return
+    try:
+        pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
+    except Exception as error:  # whatever a library raises, it is one line
+        report.all_failed(jobs, describe_error(error))
+        return
+    options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
+    options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp}
+
+    def handle(job: Job) -> Result:
+        check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
+        with readable(job.source) as path:
+            image = open_image(path)
+        started = time.perf_counter()
+        data = pipeline.compress(image, **options)
+        seconds = time.perf_counter() - started
+        with writing(job, naming, overwrite=arguments.force) as temporary:
+            temporary.write_bytes(data)
+        rate_bpp = 8 * len(data) / (image.width * image.height)
+        return {
+            "input": job.source.name,
+            "output": job.output,
+            "bytes": len(data),
+            "width": image.width,
+            "height": image.height,
+            "bpp": rate_bpp,
+            "seconds": seconds,
+        }
+
+    run_each(jobs, handle, report)
+
+
+def describe(result: Result) -> str:
+    """Return the line for a compressed picture."""
+    return "{output}: {bytes} bytes, {bpp:.5f} bpp, {seconds:.2f} s".format(**result)

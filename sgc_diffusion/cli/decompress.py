@@ -1,0 +1,165 @@
+"""`sgc decompress`: .sgc files → pictures. The profile in each file chooses the pipeline that draws it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.cli.arguments import add_command, add_inputs, add_outputs, integer, not_empty, recipe_field
+from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, notices, run_each
+from sgc_diffusion.cli.errors import CommandError, describe_error
+from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
+from sgc_diffusion.cli.keys import read_key
+from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
+from sgc_diffusion.cli.pipelines import load_pipeline
+from sgc_diffusion.payload.recipe import SCHEDULERS
+
+if TYPE_CHECKING:
+    from sgc_diffusion.pipeline import SemanticCompressionPipeline
+
+DRAWN_SUFFIX = ".decoded.png"
+CUSTOM_PROFILE = "custom"  # of pipelines that have no number in the format
+MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MiB of RGB
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A file that was read and can be drawn."""
+
+    job: Job
+    data: bytes
+    profile: str
+
+
+def add_decompress(commands: Any) -> None:
+    """Add the command to the sub-parsers of `sgc`."""
+    run = file_command(decompress, describe)
+    parser = add_command(commands, "decompress", "Draw pictures from .sgc files.", run)
+    add_inputs(parser, "FILE")
+    add_outputs(parser)
+    parser.add_argument(
+        "--pipeline",
+        type=not_empty,
+        help="embedded name, folder or Hub id; default: the one that the file names. Another one draws with its own "
+        "defaults and the file's seed",
+    )
+    add = parser.add_argument
+    add("--steps", type=recipe_field("num_inference_steps", int), help="of the whole schedule; default: as in the file")
+    add("--strength", type=recipe_field("strength", float), help="how freely to redraw, 0.01 to 1")
+    add("--guidance", type=recipe_field("guidance_scale", float), help="how strictly to follow the labels; 1 is plain")
+    add("--scheduler", choices=list(SCHEDULERS), help="lcm draws in one to four steps")
+    add("--seed", type=recipe_field("seed", int), help="of the noise, 0 to 65535; other seeds give other details")
+    add("--max-pixels", type=integer(1), default=MAX_PIXELS, help="refuse larger pictures; default %(default)s")
+
+
+def decompress(arguments: argparse.Namespace, report: Report) -> None:
+    """Draw each file and tell the report."""
+    from sgc_diffusion.synthesis.provenance import SUFFIXES
+
+    key = read_key(arguments)
+    naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, set(SUFFIXES), ".png")
+    drawings = _read(find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming), arguments, key, report)
+    by_pipeline: dict[str, list[Drawing]] = {}
+    for drawing in drawings:
+        by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)
+    for name, members in by_pipeline.items():
+        try:
+            pipeline = load_pipeline(name, arguments.device)
+        except Exception as error:  # whatever a library raises, it is one line
+            report.all_failed([member.job for member in members], _load_error(error, arguments, members))
+            continue
+        _draw(members, pipeline, arguments, key, naming, report)
+
+
+def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: Report) -> list[Drawing]:
+    """Return what can be drawn; report the files that cannot, before anything is loaded."""
+    drawings = []
+    for job in jobs:
+        try:
+            data = read_source(job.source)
+            summary = bitstream.inspect(data)  # without the key, for the header
+            if summary.is_encrypted and key is None:
+                raise CommandError(f"{job.source.name}: is encrypted; give its --key-file or --passphrase-file")
+            _check_size(job.source.name, summary.width, summary.height, arguments.max_pixels)
+            if summary.recipe.profile == CUSTOM_PROFILE and arguments.pipeline is None:
+                raise CommandError(
+                    f"{job.source.name}: was made by a pipeline without a name of its own; give that as --pipeline"
+                )
+            with notices():  # they come when it is drawn
+                bitstream.decode(data, key=key)
+        except Exception as error:
+            report.failed(job.source.name, describe_error(error, job.source.name), job.output)
+        else:
+            drawings.append(Drawing(job, data, summary.recipe.profile))
+    return drawings
+
+
+def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise CommandError(
+            f"{name}: declares {width}x{height} = {width * height} pixels, more than the {max_pixels} that are drawn "
+            "unasked; if it is to be trusted, allow it by --max-pixels"
+        )
+
+
+def _load_error(error: Exception, arguments: argparse.Namespace, members: Sequence[Drawing]) -> str:
+    if arguments.pipeline:
+        return describe_error(error)
+    first = members[0].job.source.name
+    text = describe_error(error, first)
+    more = f"; {len(members) - 1} more files need it as well" if len(members) > 1 else ""
+    return f"{text}; --pipeline landscape-256 draws with another one{more}"
+
+
+def _draw(
+    drawings: Sequence[Drawing],
+    pipeline: SemanticCompressionPipeline,
+    arguments: argparse.Namespace,
+    key: Any,
+    naming: Naming,
+    report: Report,
+) -> None:
+    """Draw files with one pipeline."""
+    import torch
+
+    from sgc_diffusion.synthesis.provenance import save_image
+
+    options = {
+        "preset": arguments.preset,
+        "num_inference_steps": arguments.steps,
+        "strength": arguments.strength,
+        "guidance_scale": arguments.guidance,
+        "scheduler": arguments.scheduler,
+    }
+
+    def handle(drawing: Drawing) -> Result:
+        job = drawing.job
+        check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
+        generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
+        started = time.perf_counter()
+        drawn = pipeline.decompress(
+            drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
+        )
+        image = drawn.images[0]
+        seconds = time.perf_counter() - started
+        with writing(job, naming, overwrite=arguments.force) as temporary:
+            save_image(image, temporary)
+        return {
+            "input": job.source.name,
+            "output": job.output,
+            "bytes": len(drawing.data),
+            "width": image.width,
+            "height": image.height,
+            "seconds": seconds,
+        }
+
+    run_each(drawings, handle, report)
+
+
+def describe(result: Result) -> str:
+    """Return the line for a drawn picture."""
+    return "{output}: {width}x{height} drawn from {bytes} bytes in {seconds:.2f} s".format(**result)

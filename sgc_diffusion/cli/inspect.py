@@ -1,0 +1,110 @@
+"""`sgc inspect`: what files say, without drawing them and without torch."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.cli.arguments import add_command, add_inputs
+from sgc_diffusion.cli.batch import Report, Result, file_command, find_sources, notices, run_each
+from sgc_diffusion.cli.errors import describe_error
+from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
+from sgc_diffusion.cli.keys import read_key
+from sgc_diffusion.cli.outputs import Job
+from sgc_diffusion.taxonomy import load_taxonomy
+
+HIDDEN_FROM_TEXT = {"output", "error"}  # nothing is written, and errors have their own line
+
+
+def add_inspect(commands: Any) -> None:
+    """Add the command to the sub-parsers of `sgc`."""
+    run = file_command(inspect, describe)
+    parser = add_command(commands, "inspect", "Show what .sgc files hold, without drawing them.", run)
+    add_inputs(parser, "FILE")
+
+
+def inspect(arguments: argparse.Namespace, report: Report) -> None:
+    """Show each file through the report."""
+    key = read_key(arguments)
+
+    def handle(job: Job) -> Result:
+        return inspect_bytes(read_source(job.source), job.source.name, key)
+
+    sources = find_sources(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files")
+    run_each([Job(source, None) for source in sources], handle, report)
+
+
+def inspect_bytes(data: bytes, name: str, key: Any = None) -> Result:
+    """Return what a file says, and under `error` what is wrong with it.
+
+    Args:
+        data: content of the file.
+        name: of the file.
+        key: of an encrypted file, if its layers are to be shown.
+
+    Raises:
+        BitstreamError: nothing of it can be read.
+    """
+    summary = bitstream.inspect(data, key=key)
+    recipe = summary.recipe
+    result: Result = {
+        "input": name,
+        "output": None,
+        "bytes": len(data),
+        "width": summary.width,
+        "height": summary.height,
+        "bpp": 8 * len(data) / (summary.width * summary.height),
+        "format": summary.format_version,
+        "encrypted": summary.is_encrypted,
+        "intact": summary.is_intact,
+        "layers": {"header": summary.header_bytes, **summary.layer_bytes},
+        "unknown": list(summary.unknown_layers),
+        "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__},
+    }
+    if summary.is_encrypted and key is None:
+        return result
+    try:
+        with notices():  # of damaged layers, for which there is an error of their own
+            result |= _describe_maps(bitstream.decode(data, key=key))
+        bitstream.decode(data, key=key, strict=True)
+    except bitstream.BitstreamError as error:
+        result |= {"intact": False, "error": describe_error(error, name)}
+    return result
+
+
+def _describe_maps(payload: Any) -> dict[str, Any]:
+    """Return the label set, the share of each label that is there, and the grids."""
+    label_set = load_taxonomy(payload.labels.taxonomy_name)
+    shares = np.bincount(payload.label_map.ravel(), minlength=label_set.num_classes) / payload.label_map.size
+    order = [int(label) for label in np.argsort(-shares, kind="stable") if shares[label]]
+    return {
+        "taxonomy": label_set.name,
+        "labels": {label_set.names[label]: round(float(shares[label]), 4) for label in order},
+        "grids": {"labels": list(payload.label_map.shape), "color": list(payload.color_map.shape[:2])},
+    }
+
+
+def describe(result: Result) -> str:
+    """Return the block of lines for a file."""
+    return "\n".join(_block({name: value for name, value in result.items() if name not in HIDDEN_FROM_TEXT}))
+
+
+def _block(values: dict[str, Any], indent: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _block(value, indent + "  ")
+        else:
+            yield f"{indent}{name}: {_text(name, value)}"
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ("x" if name in ("labels", "color") else ", ").join(map(str, value)) or "none"
+    if name == "intact" and value is None:
+        return "sealed, cannot be told without the key"
+    return f"{value:.5f}" if name == "bpp" else str(value)

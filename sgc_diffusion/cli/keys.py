@@ -1,0 +1,41 @@
+"""The key of sealed files, read before anything is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import importlib.util
+from pathlib import Path
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.cli.errors import CommandError, describe_error
+
+
+def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | None:
+    """Return the key or the passphrase of `--key-file` or `--passphrase-file`, None for neither.
+
+    Raises:
+        CommandError: the file cannot be read or holds no key, or what seals files is not installed.
+    """
+    key = None
+    try:
+        if arguments.key_file is not None:
+            key = bitstream.parse_key(Path(arguments.key_file).read_bytes())
+        elif arguments.passphrase_file is not None:
+            key = bitstream.Passphrase(_first_line(Path(arguments.passphrase_file).read_bytes()))
+    except (OSError, ValueError) as error:
+        raise CommandError(describe_error(error, arguments.key_file or arguments.passphrase_file)) from error
+    if key is not None and importlib.util.find_spec("cryptography") is None:
+        raise CommandError("sealed files need the package cryptography: pip install cryptography")
+    return key
+
+
+def _first_line(data: bytes) -> str:
+    """Return the first line of a text file, in UTF-8 or in what its byte-order mark says.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    lines = data.decode("utf-16" if is_utf16 else "utf-8-sig").splitlines()
+    return lines[0] if lines else ""

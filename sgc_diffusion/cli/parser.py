@@ -1,0 +1,31 @@
+"""The command line of `sgc`, all commands together; to build it loads no network."""
+
+from __future__ import annotations
+
+import argparse
+
+from sgc_diffusion import __version__
+from sgc_diffusion.cli.arguments import EXAMPLES
+from sgc_diffusion.cli.compress import add_compress
+from sgc_diffusion.cli.convert import add_convert
+from sgc_diffusion.cli.decompress import add_decompress
+from sgc_diffusion.cli.doctor import add_doctor
+from sgc_diffusion.cli.inspect import add_inspect
+from sgc_diffusion.cli.verify import add_verify
+
+EXIT_CODES = "exit codes: 0 all went well, 1 a file failed, 2 the command line was wrong, 130 interrupted"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = argparse.ArgumentParser(
+        prog="sgc",
+        description="Generative image codec.",
+        epilog=f"{EXAMPLES}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sgc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_compress, add_decompress, add_inspect, add_verify, add_convert, add_doctor):
+        add(commands)
+    return parser

@@ -1,0 +1,186 @@
+"""Latent diffusion on label planes: the SGC paper's decoder, and the embedded pipelines.
+
+    label map, color map ──planes──▶ UNet, guided by the labels ──▶ latents ──first stage──▶ image
+    color map ──first stage──▶ where denoising starts (SDEdit)
+
+Bordin & Maugey, MMSP 2023, on the latent diffusion of Rombach et al., https://arxiv.org/abs/2112.10752.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import UNet2DModel
+from torch import nn
+
+from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
+from sgc_diffusion.pipeline import SemanticCompressionPipeline
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
+from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
+from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
+from sgc_diffusion.synthesis.latent_diffusion import (
+    FEW_STEPS,
+    Predictor,
+    Sampler,
+    label_predictor,
+)
+from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.resolution import plan_passes
+from sgc_diffusion.synthesis.steps import StepObserver
+from sgc_diffusion.taxonomy import load_taxonomy
+
+LABEL_RESAMPLINGS = ("nearest", "area")  # see `conditioning.label_planes`
+
+
+class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
+    """Draw from label maps with a denoiser that takes its conditions as planes beside the latents.
+
+    Args:
+        vae: first stage, a diffusers autoencoder.
+        unet: denoiser on latents, one-hot label planes and, if it was trained so, color planes.
+        scheduler: holds the noise schedule that the denoiser was trained with; another one that is set afterwards,
+            `pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)`, draws instead of the recipe's.
+        segmenter: semantic segmentation model; None for a pipeline that only draws.
+        image_processor: of the segmenter, from transformers; None feeds RGB in [−1, 1].
+        few_step_head: what the scheduler `lcm` draws with, one to four steps; None for a pipeline without.
+        taxonomy: name of the denoiser's label set, to which the segmenter's labels are mapped.
+        profile: name of this pipeline in the bitstream, a key of `payload.PROFILES`.
+        preset: name in `payload.recipe.PRESETS` of how its files are drawn unless told otherwise.
+        segmenter_short_side: of the segmenter's input where it has no image processor, pixels.
+        label_resampling: how label planes are made: `nearest`, or `area` as LDM's SpatialRescaler does.
+        detail_fill: how much of the variance that a smooth start lacks is made up with noise; see `denoise`.
+        noise_gain: of the noise of a first pass from noise alone. What it hides still shines through by what the
+            schedule leaves at its end: the blurred color map talks the denoiser out of texture, and more noise makes up
+            for that.
+        redraw_gain: of the noise of later passes from noise alone.
+        redraw_strength: of the passes that draw an enlarged picture over, unless they start from noise alone.
+
+    Example:
+        >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
+        >>> picture = pipe.decompress(pipe.compress(image)).images[0]
+    """
+
+    vae: FirstStage
+    unet: Any
+    scheduler: Sampler
+    few_step_head: Any
+
+    _optional_components = ["segmenter", "image_processor", "few_step_head"]  # noqa: RUF012 - diffusers wants a list
+    model_cpu_offload_seq = "segmenter->unet->vae"
+
+    def __init__(
+        self,
+        vae: FirstStage,
+        unet: UNet2DModel,
+        scheduler: Sampler,
+        segmenter: nn.Module | None = None,
+        image_processor: Any = None,
+        few_step_head: FewStepHead | None = None,
+        taxonomy: str = "landscape-24",
+        profile: str = "custom",
+        preset: str = "sdedit",
+        segmenter_short_side: int = 192,
+        label_resampling: str = "nearest",
+        detail_fill: float = 0.0,
+        noise_gain: float = 1.0,
+        redraw_gain: float = 1.0,
+        redraw_strength: float = 0.45,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vae=vae,
+            unet=unet,
+            scheduler=scheduler,
+            segmenter=segmenter,
+            image_processor=image_processor,
+            few_step_head=few_step_head,
+        )
+        if label_resampling not in LABEL_RESAMPLINGS:
+            raise ValueError(f"`label_resampling` must be one of {LABEL_RESAMPLINGS}, got {label_resampling!r}")
+        self.register_to_config(
+            label_resampling=label_resampling,
+            detail_fill=detail_fill,
+            noise_gain=noise_gain,
+            redraw_gain=redraw_gain,
+            redraw_strength=redraw_strength,
+        )
+        self.configure(taxonomy, profile, preset, segmenter_short_side)
+        self._trained_scheduler = scheduler
+
+    def check_components(self) -> None:
+        """Raise ValueError where the denoiser does not take the taxonomy's planes."""
+        num_classes = load_taxonomy(self.config.taxonomy).num_classes
+        planes = self.unet.config.in_channels - latent_channels(self.vae)
+        if planes not in (num_classes, num_classes + NUM_COLOR_PLANES):
+            raise ValueError(
+                f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
+                f"or {num_classes + NUM_COLOR_PLANES} with colors; load the unet that was trained with this taxonomy"
+            )
+        self._sees_colors = planes > num_classes
+
+    def drawing_sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
+        """Return (height, width) in pixels of what is drawn, smallest first; see `plan_sizes`."""
+        return latent_sizes(self.vae, self.unet, payload.width, payload.height)
+
+    def check_recipe(self, recipe: DecoderRecipe) -> None:
+        """Raise ValueError for a recipe that needs a few-step head where there is none."""
+        if self.few_step_head is None and recipe.scheduler == "lcm":
+            raise ValueError(
+                "`scheduler` lcm draws with a few-step head, which this pipeline has not; give another scheduler and "
+                "its steps, or the preset of a pipeline without: sdedit"
+            )
+
+    def draw(
+        self,
+        payloads: Sequence[SemanticPayload],
+        recipe: DecoderRecipe,
+        generators: Sequence[torch.Generator],
+        observer: StepObserver,
+    ) -> torch.Tensor:
+        """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
+        sizes = self.drawing_sizes(payloads[0])
+        colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
+        return draw_in_passes(
+            self._passes(sizes, recipe),
+            colors.to(self._execution_device, self.unet.dtype),
+            self.vae,
+            lambda height, width: self._predictor(payloads, recipe, height, width),
+            lambda: choose_sampler(recipe.scheduler, self.scheduler, self._trained_scheduler),
+            generators,
+            observer,
+            tile_side=self.tile_side,
+            detail_fill=self.config.detail_fill,
+        )
+
+    def _passes(self, sizes: list[tuple[int, int]], recipe: DecoderRecipe) -> list[Pass]:
+        """Return the passes of a picture: from noise alone, or from the color map lifted to the recipe's strength."""
+        is_few_step = recipe.scheduler == "lcm"
+        num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
+        gains = self.config.noise_gain, self.config.redraw_gain
+        if self._sees_colors and recipe.strength == 1.0:  # the colors are a condition, so nothing has to shine through
+            plan = plan_passes(sizes, num_steps, leaps=is_few_step)
+            return [Pass(*planned, 1.0, gains[min(index, 1)]) for index, planned in enumerate(plan)]
+        strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
+        return [Pass(*size, num_steps, strength) for size, strength in zip(sizes, strengths, strict=True)]
+
+    def _predictor(
+        self, payloads: Sequence[SemanticPayload], recipe: DecoderRecipe, height: int, width: int
+    ) -> Predictor:
+        factor = downsampling_factor(self.vae)
+        planes = torch.stack([self._condition(payload, height // factor, width // factor) for payload in payloads])
+        condition = planes.to(self._execution_device, self.unet.dtype)
+        if recipe.scheduler == "lcm":
+            return few_step_predictor(self.unet, self.few_step_head, condition)
+        num_label_planes = condition.shape[1] - (NUM_COLOR_PLANES if self._sees_colors else 0)
+        return label_predictor(self.unet, condition, num_label_planes, recipe.guidance_scale)
+
+    def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
+        """Return the planes (P, height, width) of one payload, in latents."""
+        samples = downsampling_factor(self.vae) if self.config.label_resampling == "area" else 1
+        num_classes = load_taxonomy(self.config.taxonomy).num_classes
+        planes = label_planes(payload.label_map, num_classes, height, width, samples_per_side=samples)
+        if self._sees_colors:
+            planes = torch.cat([planes, color_planes(payload.color_map, height, width)])
+        return planes

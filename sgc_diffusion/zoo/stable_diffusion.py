@@ -1,0 +1,53 @@
+"""A Stable Diffusion 1.x model and a ControlNet for segmentation maps → the components of a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diffusers import ControlNetModel, StableDiffusionPipeline
+
+from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
+from sgc_diffusion.zoo.model_index import class_name, read_index
+from sgc_diffusion.zoo.names import check_place, resolve_name
+
+STABLE_DIFFUSION = {"StableDiffusionPipeline", "StableDiffusionControlNetPipeline", "StableDiffusionImg2ImgPipeline"}
+
+
+def load_components(
+    base: str, controlnet: str, hub: HubOptions, loading: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Load what `ControlNetCompressionPipeline` is made of.
+
+    Args:
+        base: Hub id or folder of a Stable Diffusion 1.x pipeline.
+        controlnet: Hub id or folder of a ControlNet.
+        hub: how both are fetched; the revision is the base's.
+        loading: further arguments of diffusers' `from_pretrained`: dtype, variant, …
+        given: components that the caller gives himself instead of the base's.
+
+    Raises:
+        ValueError: a base or a ControlNet that is something else.
+        OSError: one that cannot be reached.
+    """
+    source = resolve_name(base)
+    check_place("controlnet", controlnet)
+    with readable_hub_errors(base):
+        family = class_name(read_index(source, hub))
+        if family not in STABLE_DIFFUSION:
+            raise ValueError(
+                f"{base} holds a {family}, but `controlnet` goes with a Stable Diffusion 1.x pipeline as its base"
+            )
+        loaded = StableDiffusionPipeline.from_pretrained(
+            source, safety_checker=None, feature_extractor=None, **loading, **hub.arguments(), **given
+        )
+    hub = hub.of_another_repository()
+    with readable_hub_errors(controlnet):
+        has_config = not Path(controlnet).is_dir() or (Path(controlnet) / "config.json").is_file()
+        config: Any = ControlNetModel.load_config(controlnet, **hub.arguments()) if has_config else {}
+        kind = class_name(config)
+        if kind != ControlNetModel.__name__:
+            raise ValueError(f"`controlnet` {controlnet} holds a {kind}, not a ControlNetModel")
+        network = ControlNetModel.from_pretrained(controlnet, **loading, **hub.arguments())
+    parts = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
+    return {name: getattr(loaded, name) for name in parts} | {"controlnet": network}
