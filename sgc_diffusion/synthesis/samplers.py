@@ -10,10 +10,17 @@ steps begin in the middle of the schedule and others are told a noise level that
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, LCMScheduler, PNDMScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    LMSDiscreteScheduler,
+    PNDMScheduler,
+    UniPCMultistepScheduler,
+)
 
 Sampler: TypeAlias = Any  # a diffusers scheduler; their common class declares no `step`
 
@@ -28,7 +35,7 @@ SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "lcm": (LCMScheduler, {"original_inference_steps": FEW_STEPS}),
 }
 OTHER_GRIDS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas")
-FINEST_LEADING_STEP = 0.01  # of the schedule; with coarser steps a leading grid starts too far below the strength
+FEWEST_LEADING_STEPS = 100  # of the schedule; with fewer, a leading grid starts too far below the strength
 
 
 def build_scheduler(name: str | None, trained: Sampler) -> Sampler:
@@ -102,8 +109,9 @@ def _even_timesteps(scheduler: Sampler, num_inference_steps: int, strength: floa
     length = scheduler.config.num_train_timesteps
     reach = strength * length
     count = max(1, round(min(num_inference_steps * strength, reach)))
-    order, spacing = scheduler.config.solver_order, scheduler.config.timestep_spacing
-    if order == 1 and spacing == "leading" and strength < 1 and reach / count <= FINEST_LEADING_STEP * length:
+    leading = scheduler.config.solver_order == 1 and scheduler.config.timestep_spacing == "leading"
+    whole = math.isclose(count, num_inference_steps * strength) and num_inference_steps >= FEWEST_LEADING_STEPS
+    if leading and whole and strength < 1:
         # The grid that latent diffusion's own DDIM sampler takes: 696, 691, … 1 for 200 steps from 0.7.
         return [round(reach * (1 - (i + 1) / count)) + scheduler.config.steps_offset for i in range(count)]
     return [max(0, round(reach * (1 - i / count)) - 1) for i in range(count)]
@@ -133,6 +141,8 @@ def _select_from_grid(
         scheduler.timesteps = torch.cat([rest[:2], rest[1:]])
         return scheduler.timesteps
     first = int((grid[:: scheduler.order] - last).abs().argmin()) * scheduler.order
+    if isinstance(scheduler, LMSDiscreteScheduler):  # it looks back as many steps as its index says, run or not
+        scheduler.timesteps, scheduler.sigmas, first = grid[first:], scheduler.sigmas[first:], 0
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
-    return grid[first:]
+    return scheduler.timesteps[first:]
