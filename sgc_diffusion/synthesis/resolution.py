@@ -66,11 +66,6 @@ def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list
     return sizes
 
 
-def native_size(unet):
-    """TEMP"""
-    return unet.config.sample_size
-
-
 def plan_passes(sizes: list[tuple[int, int]], num_steps: int, leaps: bool) -> list[tuple[int, int, int]]:
     """Return the passes of a drawing, each from noise alone over the picture of the last.
 
