@@ -60,7 +60,8 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     """Compress pictures to a few hundred bytes of meaning and draw them back.
 
     This is the base class, and what one loads pipelines with: `from_pretrained` returns the family that a name needs.
-    A family registers its components in `__init__`, calls `configure`, and writes `draw`.
+    A family registers its components in `__init__`, calls `configure`, and writes `draw`. Its `__init__` takes
+    `segmenter`, `image_processor` and the four settings of `configure` beside what it draws with.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
