@@ -60,7 +60,8 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     """Compress pictures to a few hundred bytes of meaning and draw them back.
 
     This is the base class, and what one loads pipelines with: `from_pretrained` returns the family that a name needs.
-    A family registers its components in `__init__`, calls `configure`, and writes `draw`.
+    A family registers its components in `__init__`, calls `configure`, and writes `draw`. Its `__init__` takes
+    `segmenter`, `image_processor` and the four settings of `configure` beside what it draws with.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
@@ -103,6 +104,9 @@ class SemanticCompressionPipeline(DiffusionPipeline):
     def check_recipe(self, recipe: DecoderRecipe) -> None:
         """Raise ValueError for a recipe that needs what this pipeline has not; by default there is none."""
 
+    def check_components(self) -> None:
+        """Raise ValueError where components do not fit each other or the settings; by default nothing is asked."""
+
     def configure(self, taxonomy: str, profile: str, preset: str, segmenter_short_side: int) -> None:
         """Keep the settings that all families have; to be called at the end of `__init__`.
 
@@ -125,6 +129,7 @@ class SemanticCompressionPipeline(DiffusionPipeline):
         )
         self.tile_side: int | None = None
         self._interrupt = False
+        self.check_components()
         if self.segmenter is not None:
             segmenter_table(self.segmenter, taxonomy)
 

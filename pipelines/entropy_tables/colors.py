@@ -29,34 +29,29 @@ def expected_table() -> np.ndarray:
     return np.minimum(np.round(16 * 2.0 ** ((np.arange(context.NUM_SCALES) - 20) / 4)), 128).astype(np.uint8)
 
 
-def use_scales(tables: dict[str, np.ndarray]) -> None:
-    """Have the contexts look up scales in these tables, which are being made, and not in the shipped ones."""
-    context.load_tables = lambda: tables
-    context.scales.cache_clear()
-
-
-def fit(batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the tables of the color coder; `color_scale` and `color_expected` must be in place.
+def fit(tables: dict[str, np.ndarray], batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the other tables of the color coder.
 
     Args:
+        tables: `color_scale` and `color_expected`.
         batches: levels (B, h, w, 3) int16 and their qualities (B,).
     """
     sizes: list[list] = [[], [], []]
     signs, exponents, mantissas, lasts = [], [], [], []
     for levels, quality in batches:
-        found = context.contexts(levels, quality)
+        places = context.contexts(levels, quality, tables)
         size = np.abs(levels.astype(np.int32))
         for step in range(3):
-            chosen = found.is_coded & (size >= step)
-            parts = [found.energy, found.shape, found.activity, found.ending]
+            chosen = places.is_coded & (size >= step)
+            parts = [places.energy, places.shape, places.activity, places.ending]
             sizes[step].append(((size > step)[chosen], [part[chosen] for part in parts]))
         chosen = size > 0
-        parts = [found.sign_place, found.sign_other, found.sign_near]
+        parts = [places.sign_place, places.sign_other, places.sign_near]
         signs.append(((levels < 0)[chosen], [part[chosen] for part in parts]))
-        _note_rest(size[size > 2] - 2, found.scale[size > 2], exponents, mantissas)
-        _note_last(found.last, found.scale, lasts)
+        _note_rest(size[size > 2] - 2, places.scale[size > 2], exponents, mantissas)
+        _note_last(places.last, places.scale, lasts)
     fitted = [additive.fit(*additive.count(batch, list(_STEPS)), list(_STEPS), num_steps=80) for batch in sizes]
-    tables = {
+    result = {
         f"color_{name}": np.stack(parts)
         for name, parts in zip(("energy", "shape", "activity", "ending"), zip(*fitted, strict=True), strict=True)
     }
@@ -65,14 +60,14 @@ def fit(batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarra
         additive.fit(*additive.count(signs, list(_SIGNS)), list(_SIGNS), penalty=1.0),
         strict=True,
     ):
-        tables[f"color_sign_{name}"] = table[None]
+        result[f"color_sign_{name}"] = table[None]
     for name, noted, num_entries in (
         ("exponent", exponents, context.EXPONENT_SIZE),
         ("mantissa", mantissas, context.MANTISSA_SIZE),
         ("last", lasts, context.LAST_SIZE),
     ):
-        (tables[f"color_{name}"],) = additive.fit(*additive.count(noted, [num_entries]), [num_entries])
-    return tables
+        (result[f"color_{name}"],) = additive.fit(*additive.count(noted, [num_entries]), [num_entries])
+    return result
 
 
 def _note_rest(values: np.ndarray, scale: np.ndarray, exponents: list, mantissas: list) -> None:

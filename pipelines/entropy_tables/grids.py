@@ -67,9 +67,9 @@ def blocks(maps: np.ndarray, factor: int) -> np.ndarray:
     cells = maps.reshape(count, height // factor, factor, width // factor, factor).swapaxes(2, 3)
     cells = cells.reshape(count, height // factor, width // factor, factor * factor)
     reduced = np.empty(cells.shape[:3], dtype=np.uint8)
-    for index, one in enumerate(cells):
-        votes = (one[..., :, None] == one[..., None, :]).sum(axis=-1)
-        reduced[index] = np.take_along_axis(one, votes.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+    for index, picture in enumerate(cells):
+        votes = (picture[..., :, None] == picture[..., None, :]).sum(axis=-1)
+        reduced[index] = np.take_along_axis(picture, votes.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     return reduced
 
 

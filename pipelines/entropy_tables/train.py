@@ -1,6 +1,6 @@
-"""Fit every table of the bitstream and write `tables.npz`.
+"""Fit every table of the bitstream and write `shared.npz`, `labels.npz` and `color.npz`.
 
-    python pipelines/entropy_tables/train.py --photos DIR --labels DIR --output sgc_diffusion/bitstream/tables.npz
+    python pipelines/entropy_tables/train.py --photos DIR --labels DIR --output sgc_diffusion/bitstream
 
 The tables are part of the file format: with others, the files of this version cannot be read. `tests/bitstream` pins
 them.
@@ -50,7 +50,7 @@ def color_batches(data: grids.Grids) -> list[tuple[np.ndarray, np.ndarray]]:
     batches = []
     for seed, (maps, lowest, highest) in enumerate([*plans, (at_64, 30, 50)]):
         quality = np.random.default_rng(seed).integers(lowest, highest, len(maps))
-        levels = [color_transform.forward(one, int(index)) for one, index in zip(maps, quality, strict=True)]
+        levels = [color_transform.quantize(picture, int(index)) for picture, index in zip(maps, quality, strict=True)]
         batches.append((np.stack(levels), quality))
     return batches
 
@@ -62,14 +62,20 @@ def squash_table() -> np.ndarray:
 
 
 def write_tables(tables: dict[str, np.ndarray], path: Path) -> None:
-    """Write the tables as an .npz file that is the same for the same tables."""
+    """Write the tables as an .npz file that is the same for the same tables, and log their digest.
+
+    Args:
+        tables: name → array.
+        path: of the file.
+    """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(tables):
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             member.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(member, "w") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(tables[name]), allow_pickle=False)
-    logger.info("%s: %d bytes", path, path.stat().st_size)
+    digest = hashlib.sha256(b"".join(tables[name].tobytes() for name in sorted(tables))).hexdigest()
+    logger.info("%s: %d bytes, SHA-256 of its tables %s", path, path.stat().st_size, digest)
 
 
 def main() -> None:
@@ -77,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of train-*.tar")
     parser.add_argument("--labels", type=Path, required=True, help="folder with landscape29 and cocostuff182")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the files")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(1)  # sums in one order
@@ -85,18 +91,16 @@ def main() -> None:
     logger.info("%d photographs, %d + %d label maps", len(data.crops), len(data.landscapes), len(data.coco[32]))
     groups = np.zeros(256, dtype=np.uint8)
     groups[1:151] = class_table("ade20k-150", "landscape-24")
-    tables = classes.fit(np.array(data.squares), groups, np.array(data.coco[32])) | {"squash": squash_table()}
+    label_tables = classes.fit(np.array(data.squares), groups, np.array(data.coco[32]))
     logger.info("classes done")
-    tables["color_scale"] = colors.scale_table(np.array(data.colors[16]))
-    tables["color_expected"] = colors.expected_table()
-    shipped.load_tables.cache_clear()
-    colors.use_scales(tables)
-    tables |= colors.fit(color_batches(data))
+    scales = {"color_scale": colors.scale_table(np.array(data.colors[16])), "color_expected": colors.expected_table()}
+    color_tables = scales | colors.fit(scales, color_batches(data))
     logger.info("colors done")
-    tables |= labels.fit(label_batches(data))
-    write_tables(tables, arguments.output)
-    digest = hashlib.sha256(b"".join(tables[name].tobytes() for name in sorted(tables))).hexdigest()
-    logger.info("SHA-256 of the tables: %s", digest)
+    label_tables |= labels.fit(label_batches(data))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    files = {shipped.SHARED: {"squash": squash_table()}, "labels": label_tables, "color": color_tables}
+    for name, tables in files.items():
+        write_tables(tables, arguments.output / f"{name}.npz")
 
 
 if __name__ == "__main__":

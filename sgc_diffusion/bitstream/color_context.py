@@ -38,8 +38,19 @@ def frequencies(height: int, width: int) -> tuple[tuple[int, int], ...]:
 @lru_cache(maxsize=32)
 def scales(height: int, width: int, quality: int) -> np.ndarray:
     """Return (h, w, 3) int32, 0 … 48: how many quarter octaves the expected size is above 2⁻⁵ steps."""
+    return scales_by(load_tables("color")["color_scale"], height, width, quality)
+
+
+def scales_by(table: np.ndarray, height: int, width: int, quality: int) -> np.ndarray:
+    """Return what `scales` returns, for another table.
+
+    Args:
+        table: (16, 16, 3) int8, `color_scale`.
+        height: rows of the color map.
+        width: columns.
+        quality: index of the quantizer.
+    """
     rows, columns = np.arange(height), np.arange(width)
-    table = load_tables("color")["color_scale"]
     inner = table[np.minimum(rows, TABLE_SIDE - 1)][:, np.minimum(columns, TABLE_SIDE - 1)]
     highest = np.maximum(rows[:, None], columns)
     falloff = np.array([_falloff(int(k)) for k in range(max(height, width))])[highest]
@@ -75,16 +86,22 @@ class ColorContexts:
     last: np.ndarray  # (B, 3): the last diagonal of each channel that holds anything
 
 
-def contexts(levels: np.ndarray, quality: np.ndarray) -> ColorContexts:
+def contexts(levels: np.ndarray, quality: np.ndarray, tables: dict[str, np.ndarray] | None = None) -> ColorContexts:
     """Find every context at once.
 
     Args:
         levels: (B, h, w, 3) int16.
         quality: (B,) of each.
+        tables: `color_scale` and `color_expected`; the shipped ones if None.
     """
     height, width = levels.shape[1:3]
     sizes, channel = np.abs(levels.astype(np.int32)), np.arange(3, dtype=np.int32)
-    scale = np.stack([scales(height, width, int(index)) for index in quality])
+    if tables is None:
+        tables, maps = load_tables("color"), [scales(height, width, int(index)) for index in quality]
+    else:
+        maps = [scales_by(tables["color_scale"], height, width, int(index)) for index in quality]
+    scale = np.stack(maps)
+    awaited = tables["color_expected"].astype(np.int32)[scale]
     diagonal = np.add.outer(np.arange(height), np.arange(width))
     up, left, corner = shifted(sizes, 1, 0), shifted(sizes, 0, 1), shifted(sizes, 1, 1)
     small = [np.minimum(part, 15) for part in (up, left, corner, shifted(sizes, 2, 0), shifted(sizes, 0, 2))]
@@ -93,29 +110,36 @@ def contexts(levels: np.ndarray, quality: np.ndarray) -> ColorContexts:
     other = np.zeros_like(sizes)
     other[..., 1:] = np.minimum(sizes[..., :1], 3)
     other[..., 2] += 4 * np.minimum(sizes[..., 1], 3)
-    signs = np.sign(levels.astype(np.int32))
-    other_signs = np.full_like(sizes, 4)
-    other_signs[..., 1:] += 3 * signs[..., :1]
-    other_signs[..., 2] += signs[..., 1]
-    edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
-    near_signs = (
-        40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
-    )
     last = np.where(sizes > 0, diagonal[..., None], 0).max(axis=(1, 2))
-    place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
     return ColorContexts(
         energy=(scale * 13 + near) * 3 + channel,
         shape=(((np.minimum(up, 3) * 4 + np.minimum(left, 3)) * 4 + np.minimum(corner, 3)) * 16 + other) * 3 + channel,
-        activity=(_activities(sizes, scale, diagonal) * NUM_SCALES + scale) * 3 + channel,
+        activity=(_activities(sizes, awaited, diagonal) * NUM_SCALES + scale) * 3 + channel,
         ending=(np.clip(last[:, None, None] - diagonal[..., None], 0, 7) * 13 + near) * 3 + channel,
-        sign_place=np.broadcast_to(place[..., None] * 3 + channel, sizes.shape),
-        sign_other=(edge * 9 + other_signs) * 3 + channel,
-        sign_near=edge * 81 + near_signs,
         scale=scale,
         near=near,
         is_coded=diagonal[..., None] <= last[:, None, None],
         last=last,
+        **_sign_contexts(levels),
     )
+
+
+def _sign_contexts(levels: np.ndarray) -> dict[str, np.ndarray]:
+    """The contexts of the signs by name, each (B, h, w, 3) int32."""
+    height, width = levels.shape[1:3]
+    signs = np.sign(levels.astype(np.int32))
+    other = np.full_like(signs, 4)
+    other[..., 1:] += 3 * signs[..., :1]
+    other[..., 2] += signs[..., 1]
+    near = 40 + 27 * shifted(signs, 1, 0) + 9 * shifted(signs, 2, 0) + 3 * shifted(signs, 0, 1) + shifted(signs, 0, 2)
+    edge = ((np.arange(height) == 0)[:, None] * 2 + (np.arange(width) == 0))[..., None]
+    place = np.minimum(np.arange(height), 7)[:, None] * 8 + np.minimum(np.arange(width), 7)
+    channel = np.arange(3, dtype=np.int32)
+    return {
+        "sign_place": np.broadcast_to(place[..., None] * 3 + channel, signs.shape),
+        "sign_other": (edge * 9 + other) * 3 + channel,
+        "sign_near": edge * 81 + near,
+    }
 
 
 def shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -131,8 +155,8 @@ def activity_class(actual: np.ndarray | int, awaited: np.ndarray | int) -> np.nd
     return np.searchsorted(ACTIVITY_LIMITS, 16 * (actual + 48) // (awaited + 48), side="right")
 
 
-def _activities(sizes: np.ndarray, scale: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    actual, awaited = 16 * np.minimum(sizes, 8), expected(scale)
+def _activities(sizes: np.ndarray, awaited: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    actual = 16 * np.minimum(sizes, 8)
     num_diagonals = int(diagonal.max()) + 1
     sums = np.zeros((2, len(sizes), num_diagonals + 1), dtype=np.int64)
     for index in range(1, num_diagonals):  # the mean color says nothing about the activity

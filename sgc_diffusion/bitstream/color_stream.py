@@ -34,10 +34,11 @@ def encode_color(levels: np.ndarray, quality: int) -> bytes:
         The stream; it holds neither the size of the map nor the quality.
 
     Raises:
-        ValueError: a level is −32768.
+        ValueError: a level is outside of this range.
     """
-    if levels.min() < -MAX_LEVEL:
-        raise ValueError(f"`levels` must be from -{MAX_LEVEL} to {MAX_LEVEL}, got {levels.min()}")
+    for level in (levels.min(), levels.max()):
+        if not -MAX_LEVEL <= level <= MAX_LEVEL:
+            raise ValueError(f"`levels` must be from -{MAX_LEVEL} to {MAX_LEVEL}, got {level}")
     encoder = RangeEncoder()
     write_color(encoder, levels, quality)
     return encoder.finish()

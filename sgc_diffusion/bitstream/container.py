@@ -32,6 +32,7 @@ rejects the file instead.
 3. If the kind is not above the kind of the last layer that is not damaged, the layer is damaged.
 4. If the coder of the layer rejects its body, or bit 7 of the type is not what the layer has, the layer is damaged.
 5. A layer that is built on a layer that is not there, or is damaged, is treated as damaged.
+6. After 127 damaged layers by the points 1 to 3, everything from the last of them to the end of the file is damaged.
 
 Damaged layers are left out, whether they are critical or not; the file that is written from the rest is valid.
 
@@ -57,6 +58,7 @@ from sgc_diffusion.bitstream.errors import (
 )
 from sgc_diffusion.bitstream.fields import Reader, varint
 from sgc_diffusion.bitstream.header import Header, read_header, write_header
+from sgc_diffusion.payload import MAX_KIND
 
 CHECKSUM_BYTES = 2
 REQUIRED_NAMES = ("labels", "color")  # of the layers that every file has, in their order
@@ -191,7 +193,7 @@ def read_layers(reader: Reader) -> Iterator[StoredLayer | Damage]:
     Args:
         reader: after the required layers.
     """
-    last = 0
+    last = num_damages = 0
     while reader.remaining:
         start, error = reader.position, None
         type_byte = reader.integer(1, "layer type")
@@ -205,6 +207,9 @@ def read_layers(reader: Reader) -> Iterator[StoredLayer | Damage]:
             error = TrailingBytesError(f"{left} bytes follow the last layer and belong to none")
         elif error is None and stored.kind <= last:
             error = CorruptSectionError(f"Layer {stored.name} follows type {last}; types must ascend")
+        num_damages += error is not None
+        if num_damages == MAX_KIND:  # more layers than a file can have; who reads on, reads noise
+            reader.position = len(reader.data)
         size_bytes = reader.position - start
         if error is not None:
             yield Damage(stored.name, error, size_bytes)

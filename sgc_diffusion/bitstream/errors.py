@@ -43,7 +43,7 @@ class UnsupportedVersionError(BitstreamError):
 
 
 class TruncatedStreamError(BitstreamError):
-    """The bytes end before the required layers do."""
+    """The bytes end before the required layers do, or, in strict mode, inside an optional layer."""
 
 
 class CorruptSectionError(BitstreamError):
@@ -51,7 +51,7 @@ class CorruptSectionError(BitstreamError):
 
 
 class TrailingBytesError(BitstreamError):
-    """Bytes follow the last layer that belong to none."""
+    """In strict mode: bytes follow the last layer that belong to none."""
 
 
 class DecryptionError(BitstreamError):

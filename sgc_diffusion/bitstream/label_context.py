@@ -61,17 +61,17 @@ def neighbors(maps: np.ndarray) -> np.ndarray:
     the first column like the first cell of the row above.
 
     Args:
-        maps: (B, h, w) uint8 label maps.
+        maps: (B, h, w) label maps of any integer dtype.
 
     Returns:
-        (25, B, h, w) uint8 in the order of `OFFSETS`.
+        (25, B, h, w) of the same dtype in the order of `OFFSETS`.
     """
     height, width = maps.shape[1:]
     first = maps[:, :1, :1]
     padded = np.pad(maps, ((0, 0), (PAD, 0), (PAD, PAD)), mode="edge")
     above = np.concatenate([first, maps[:, :-1, :1]], axis=1)
     current = np.concatenate([above.repeat(PAD, axis=2), maps], axis=2)
-    around = np.empty((len(OFFSETS), *maps.shape), dtype=np.uint8)
+    around = np.empty((len(OFFSETS), *maps.shape), dtype=maps.dtype)
     for index, (dy, dx) in enumerate(OFFSETS):
         if dy == 0:
             around[index] = current[:, :, PAD + dx : PAD + dx + width]

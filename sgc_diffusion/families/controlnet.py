@@ -98,9 +98,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
         self._trained_scheduler = scheduler
-        self._check_components()
 
-    def _check_components(self) -> None:
+    def check_components(self) -> None:
         """Raise ValueError where UNet, ControlNet and text encoder are of different models."""
         if self.unet.config.in_channels != latent_channels(self.vae):
             raise ValueError(

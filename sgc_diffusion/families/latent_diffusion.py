@@ -108,9 +108,8 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
         self._trained_scheduler = scheduler
-        self._check_planes()
 
-    def _check_planes(self) -> None:
+    def check_components(self) -> None:
         """Raise ValueError where the denoiser does not take the taxonomy's planes."""
         num_classes = load_taxonomy(self.config.taxonomy).num_classes
         planes = self.unet.config.in_channels - latent_channels(self.vae)

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+_LARGE = 10**9  # beyond every range; `float` takes it
 _FLOAT32_EPSILON = 2.0**-23  # also of Python floats, which may have been float32 before
 
 
@@ -43,7 +44,10 @@ def decimal_parts(name: str, value: float, parts: int, lowest: int, highest: int
         ValueError: it is no number, outside the range, or between two multiples.
     """
     is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    scaled = float(value) * parts if is_number else math.nan
+    is_number = is_number and (
+        abs(int(value)) < _LARGE if isinstance(value, (int, np.integer)) else math.isfinite(value)
+    )
+    scaled = float(value) * parts if is_number else 0.0
     epsilon = _FLOAT32_EPSILON
     if isinstance(value, np.floating):
         epsilon = max(epsilon, float(np.finfo(type(value)).eps))

@@ -34,15 +34,15 @@ def test_decisions_survive(decisions):
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=40), max_size=60), st.randoms())
 def test_symbols_survive(weights, random):
-    chosen = [random.randrange(len(one)) for one in weights]
+    chosen = [random.randrange(len(sizes)) for sizes in weights]
     encoder = RangeEncoder()
-    for one, index in zip(weights, chosen, strict=True):
-        encoder.narrow(sum(one[:index]), one[index], sum(one))
+    for sizes, index in zip(weights, chosen, strict=True):
+        encoder.narrow(sum(sizes[:index]), sizes[index], sum(sizes))
     decoder = RangeDecoder(encoder.finish())
-    for one, index in zip(weights, chosen, strict=True):
-        target = decoder.target(sum(one))
-        assert sum(one[:index]) <= target < sum(one[: index + 1])
-        decoder.narrow(sum(one[:index]), one[index], sum(one))
+    for sizes, index in zip(weights, chosen, strict=True):
+        target = decoder.target(sum(sizes))
+        assert sum(sizes[:index]) <= target < sum(sizes[: index + 1])
+        decoder.narrow(sum(sizes[:index]), sizes[index], sum(sizes))
     decoder.finish()
 
 
@@ -138,6 +138,15 @@ def test_extreme_levels_survive(shape, value):
     assert np.array_equal(decode_color(encode_color(levels, 63), *shape[:2], 63), levels)
 
 
-def test_level_out_of_range_is_rejected():
-    with pytest.raises(ValueError, match="`levels` must be from -32767"):
-        encode_color(np.full((1, 1, 3), -32768, np.int16), 0)
+@pytest.mark.parametrize("level", [-32768, 32768, 2**31])
+def test_level_out_of_range_is_rejected(level):
+    with pytest.raises(ValueError, match=f"`levels` must be from -32767 to 32767, got {level}"):
+        encode_color(np.full((1, 1, 3), level, np.int64), 0)
+
+
+def test_ids_do_not_wrap_in_the_coder():
+    label_map = np.array([[1, 1, 1], [1, 257, 1]], np.int64)  # 257 is 1 as uint8
+    with pytest.raises(IndexError):
+        encode_labels(label_map, "landscape-24")
+    wide = np.array([[1, 2, 5], [7, 7, 1]], np.int64)
+    assert encode_labels(wide, "landscape-24") == encode_labels(wide.astype(np.uint8), "landscape-24")

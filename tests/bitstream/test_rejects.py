@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream import color_stream
 from sgc_diffusion.bitstream.color_stream import encode_color
 from sgc_diffusion.bitstream.container import checksum, write_layer
 from sgc_diffusion.bitstream.fields import sides, varint
 from sgc_diffusion.bitstream.label_stream import encode_labels
+from sgc_diffusion.bitstream.range_coder import RangeEncoder
 from sgc_diffusion.payload import UnknownLayer
 
 LABELS = encode_labels(np.array([[1, 1, 4], [4, 4, 4]], np.uint8), "landscape-24")
@@ -101,18 +103,126 @@ def test_wrong_checksum_is_rejected():
     assert not bitstream.inspect(bytes(data)).is_intact
 
 
-def test_empty_last_diagonal_is_rejected():
-    """A stream that says that a channel goes on, but holds nothing there, is not what an encoder writes."""
-    from sgc_diffusion.bitstream import color_context
-    from sgc_diffusion.bitstream import color_stream as color_coder
-    from sgc_diffusion.bitstream.range_coder import RangeEncoder
+def scripted_color(monkeypatch, bits, rows=1, columns=1):
+    """Return the color stream whose decisions are these bits and then 0s, as long as a reader goes on asking.
 
-    encoder = RangeEncoder()
-    color_coder._encode_last(encoder, [1, 0, 0], 1, 2, 32)
-    levels = np.zeros((1, 1, 2, 3), np.int16)
-    assert color_context.contexts(levels, np.array([32])).last.tolist() == [[0, 0, 0]]
-    with pytest.raises(bitstream.CorruptSectionError):
-        bitstream.decode(build(color=encoder.finish() + b"\x01"))
+    The reader itself says which probabilities they have, so the stream is whole and differs from an encoder's in
+    nothing but what it says.
+    """
+    encoder, script = RangeEncoder(), iter(bits)
+
+    class Recorder:
+        def __init__(self, data):
+            pass
+
+        def decode(self, probability):
+            bit = next(script, 0)
+            encoder.encode(bit, probability)
+            return bit
+
+        def finish(self):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(color_stream, "RangeDecoder", Recorder)
+        try:
+            color_stream.decode_color(b"", rows, columns, 32)
+        except bitstream.CorruptSectionError:
+            pass
+    return encoder.finish()
+
+
+def test_empty_last_diagonal_is_rejected(monkeypatch):
+    """A stream that says that a channel goes on, but holds nothing there, is not what an encoder writes."""
+    goes_on, sizes = [1, 0, 0], [0, 0, 0]
+    filled = scripted_color(monkeypatch, [*goes_on, *sizes, 1, 0, 0], 1, 2)  # ±1 on the second diagonal
+    assert bitstream.decode(build(color=filled)).color.levels.tolist() == [[[0, 0, 0], [1, 0, 0]]]
+    empty = scripted_color(monkeypatch, [*goes_on, *sizes, 0], 1, 2)
+    with pytest.raises(bitstream.CorruptSectionError, match="last frequency"):
+        bitstream.decode(build(color=empty))
+
+
+@pytest.mark.parametrize(("size", "is_valid"), [(32766, True), (32767, True), (32768, False), (32769, False)])
+@pytest.mark.parametrize("sign", [0, 1])
+def test_levels_beyond_the_limit_are_rejected(monkeypatch, size, is_valid, sign):
+    rest = [int(bit) for bit in bin(size - 2)[3:]]
+    color = scripted_color(monkeypatch, [1, sign, 1, 1, *[1] * len(rest), 0, *rest])
+    data = build(color_head=bytes([32]) + sides(1, 1), color=color)
+    if is_valid:
+        assert bitstream.decode(data).color.levels[0, 0, 0] == (-size if sign else size)
+    else:
+        with pytest.raises(bitstream.CorruptSectionError, match="beyond 32767"):
+            bitstream.decode(data)
+
+
+def test_a_level_of_too_many_bits_is_rejected(monkeypatch):
+    color = scripted_color(monkeypatch, [1, 0, 1, 1, *[1] * 15, 0])
+    with pytest.raises(bitstream.CorruptSectionError, match="beyond 32767"):
+        bitstream.decode(build(color_head=bytes([32]) + sides(1, 1), color=color))
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"version": 0x81}, "flags 0x8"),
+        ({"version": 0}, "format 0"),
+        ({"size": sides(2**20 + 1, 5)}, "picture size"),
+        ({"size": sides(5, 2**20 + 1)}, "picture size"),
+        ({"size": varint(2 * 5 + 1) + varint(0)}, "picture size"),
+        ({"version": 0x21, "recipe": b"\x80"}, "recipe mask"),
+        ({"version": 0x21, "recipe": b"\x01\x00"}, "default"),
+        ({"version": 0x21, "recipe": b"\x04\x64"}, "default"),
+        ({"version": 0x21, "recipe": b"\x08\x1e"}, "default"),
+        ({"version": 0x21, "recipe": b"\x10\x00\x00"}, "default"),
+        ({"version": 0x21, "profile": 2, "recipe": b"\x02\xc8\x00"}, "default"),
+        ({"version": 0x21, "recipe": b"\x02\x00\x00"}, "num_inference_steps"),
+        ({"version": 0x21, "recipe": b"\x04\x00"}, "strength"),
+        ({"label_head": bytes([0]) + sides(1, 1025)}, "label grid"),
+        ({"label_head": bytes([0]) + varint(2 * 2 + 1) + varint(2)}, "label grid"),
+        ({"label_head": bytes([0]) + sides(129, 128)}, "cells"),
+        ({"color_head": bytes([32]) + sides(1, 65)}, "color grid"),
+        ({"color_head": bytes([255]) + COLOR_GRID}, "color quality"),
+        ({"color_head": bytes([32]), "color": b""}, "color grid"),
+        ({"color_head": b"", "color": b""}, "color quality"),
+        ({"label_head": b"", "labels": b""}, "taxonomy"),
+        ({"label_head": bytes([8]) + GRID}, "taxonomy"),
+        ({"profile": 5}, "profile number 5"),
+        ({"version": 0x21, "recipe": b"\x01\x04"}, "scheduler number 4"),
+    ],
+)
+def test_values_at_the_borders_are_rejected(field, message):
+    with pytest.raises(bitstream.BitstreamError, match=message):
+        bitstream.decode(build(**field))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"size": sides(2**20, 1)},
+        {"size": sides(1, 2**20)},
+        {"version": 0x21, "recipe": b"\x02\xe8\x03"},
+        {"version": 0x21, "recipe": b"\x02\x01\x00"},
+        {"version": 0x21, "recipe": b"\x04\x01"},
+        {"version": 0x21, "recipe": b"\x0c\x63\xff"},
+        {"version": 0x21, "recipe": b"\x08\x00"},
+        {"version": 0x21, "recipe": b"\x10\xff\xff"},
+        {"version": 0x21, "profile": 2, "recipe": b"\x01\x00"},
+        {"profile": 4},
+    ],
+)
+def test_values_at_the_borders_are_accepted_and_written_again(field):
+    assert bitstream.encode(bitstream.decode(build(**field))) == build(**field)
+
+
+@pytest.mark.parametrize("num_rows", [1024, 1])
+def test_the_largest_grids_are_accepted(num_rows):
+    label_map = np.zeros((num_rows, 16384 // 1024 if num_rows > 1 else 1024), np.uint8)
+    head = bytes([0]) + sides(*label_map.shape)
+    data = build(label_head=head, labels=encode_labels(label_map, "landscape-24"))
+    assert bitstream.decode(data).label_map.shape == label_map.shape
+    levels = np.zeros((64, 64, 3), np.int16)
+    data = build(color_head=bytes([63]) + sides(64, 64), color=encode_color(levels, 63))
+    assert bitstream.decode(data).color.levels.shape == (64, 64, 3)
 
 
 def test_unknown_layers_are_kept_and_the_file_may_be_cut_after_the_color_layer():
@@ -147,3 +257,21 @@ def test_hostile_sizes_are_rejected_before_anything_is_allocated():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("shape", [(2**20, 2**20), (60_000, 60_000)])
+def test_a_declared_picture_size_alone_allocates_nothing(shape):
+    """Only who draws the picture needs room for it; `verify`, `inspect` and `thin` of such a file work."""
+    import tracemalloc
+
+    data = build(size=sides(*shape))
+    bitstream.decode(data)  # loads the tables
+    tracemalloc.start()
+    payload = bitstream.decode(data)
+    assert bitstream.encode(payload) == data == bitstream.thin(data, drop=())
+    assert bitstream.size_bytes(payload) == len(data)
+    summary = bitstream.inspect(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (payload.width, payload.height) == (summary.width, summary.height) == shape
+    assert peak < 1_000_000

@@ -7,14 +7,17 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from sgc_diffusion.evaluation.codecs import ANCHORS, expand_specs, make_codec, vvc, yuv
-from sgc_diffusion.evaluation.codecs.anchor import Anchor, require_package
+from sgc_diffusion.evaluation.codecs.anchor import Anchor, FixedCodec, require_package
 from sgc_diffusion.evaluation.codecs.annexb import decode_frame, mark_odd_size, true_size
 from sgc_diffusion.evaluation.codecs.budget import find_quality
 from sgc_diffusion.evaluation.codecs.reduced import SCALES, reduced_size
+from sgc_diffusion.evaluation.codecs.specs import split_specs
 from sgc_diffusion.evaluation.metrics.distortion import psnr
 
 MIDDLE = {"vvc": 37, "hevc": 35, "av1": 50, "jpeg2000": 6, "jpeg": 50, "webp": 50, "jxl": 70}
@@ -181,8 +184,7 @@ def test_the_search_finds_what_trying_every_setting_finds(name, photo):
         assert sizes[index] >= 0.9 * best
 
 
-@pytest.mark.parametrize("name", ANCHORS)
-@pytest.mark.parametrize("size", [(96, 64), (65, 47)], ids=["even", "odd"])
+@pytest.mark.parametrize(("name", "size"), [*((name, (51, 33)) for name in ANCHORS), ("jpeg", (96, 64))])
 def test_a_reduced_file_fits_and_comes_back_at_full_size(name, size, photo, tmp_path):
     image = photo.resize(size)
     budget = {"jpeg": 700, "av1": 420, "jpeg2000": 250}.get(name, 180)
@@ -229,8 +231,19 @@ def test_every_scale_and_size_can_be_told_in_two_bytes(tmp_path):
         ("vvc:qp=55:preset=fast", "preset is no option"),
         ("vvc@lots", "vvc@300"),
         ("jpeg-down:quality=5:scale=5", "`scale` must be one of"),
-        ("sgc:color=red", "no option of sgc"),
-        ("sgc:steps=many", "`steps` of sgc must be a number"),
+        ("vvc:qp=55:qp=47", "each option once"),
+        ("jpeg-down:quality=50.5:scale=2", "`quality` of jpeg must be a whole number from 1 to 100, got 50.5"),
+        ("sgc:color=red", "`color` is no option of sgc"),
+        ("sgc:", "`` is no option of sgc"),
+        ("sgc:steps", "`steps` is no option of sgc"),
+        ("sgc:steps=many", "`steps` of sgc must be a whole number, got 'many'"),
+        ("sgc:steps=4:color=red", "`steps` of sgc must be a whole number, got '4:color=red'"),
+        ("sgc:steps=4:steps=8", "`steps` of sgc must be given once, got '4' and '8'"),
+        ("sgc:steps=0", "`steps` of sgc must be from 1 to 1000, got 0"),
+        ("sgc:strength=nan", "`strength` of sgc must be from 0.01 to 1, got nan"),
+        ("sgc:guidance=inf", "`guidance` of sgc must be from 0, got inf"),
+        ("sgc:max_bytes=0", "`max_bytes` of sgc must be from 1, got 0"),
+        ("sgc:scheduler=nice", "`scheduler` of sgc must be one of"),
         ("sgc:preset=nice", "`preset` must be one of"),
     ],
 )
@@ -247,6 +260,57 @@ def test_a_spec_makes_the_same_codec_again_and_names_are_file_names():
         assert codec.spec == spec
         assert set(codec.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert make_codec("vvc-paper").quality == 55
+
+
+PATH = st.text("ab:@=,\\\\/ .é", min_size=1)  # what names of folders and files may hold
+
+
+@given(PATH, PATH, st.permutations(["pipeline", "segmenter", "steps"]))
+@example("C:\\m", "torchvision/deeplabv3_resnet101:/w.pth", ["pipeline", "segmenter", "steps"])
+@example("/me@x/p", "a:b=c", ["segmenter", "steps", "pipeline"])
+def test_options_of_sgc_are_whole_whatever_they_hold(pipeline, segmenter, order):
+    options = {"pipeline": pipeline, "segmenter": segmenter, "steps": "4"}
+    options = {key: options[key] for key in order}
+    spec = ":".join(["sgc", *(f"{key}={value}" for key, value in options.items())])
+    codec = make_codec(spec)
+    assert (codec.spec, codec.options, codec.pipeline_name) == (spec, options, pipeline)
+    assert split_specs(f"vvc,{spec},jpeg-down@budget,vvc-paper") == ["vvc", spec, "jpeg-down@budget", "vvc-paper"]
+    assert expand_specs([spec, "vvc@budget"], 300) == [spec, "vvc@300"]
+
+
+def test_every_setting_of_an_anchor_can_be_written_and_read():
+    for anchor in ANCHORS.values():
+        for quality in anchor.qualities:
+            codec = FixedCodec(anchor, quality)
+            assert make_codec(codec.spec).quality == quality
+            assert float(codec.setting.split()[1]) == quality
+
+
+@pytest.mark.parametrize("name", sorted(set(ANCHORS) - {"jpeg2000"}))
+def test_a_setting_between_two_is_refused_not_rounded(name):
+    with pytest.raises(ValueError, match=r"must be a whole number from [01] to \d+, got 40\.5"):
+        make_codec(f"{name}:{ANCHORS[name].parameter}=40.5")
+
+
+def test_a_ratio_is_coded_as_it_is_reported(photo):
+    sizes = [len(make_codec(f"jpeg2000:ratio={ratio}").anchor.encode(photo, ratio)) for ratio in (20, 21.5, 23)]
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert make_codec("jpeg2000:ratio=21.5").setting == "ratio 21.5"
+
+
+def test_two_codecs_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"sgc:pipeline=/a/m and sgc:pipeline=/b/m would both write sgc-pipeline-m"):
+        expand_specs(["sgc:pipeline=/a/m", "sgc:pipeline=/b/m"], None)
+    assert expand_specs(["vvc:qp=55", "vvc:qp=55.0"], None) == ["vvc:qp=55"]
+
+
+def test_the_key_of_a_result_does_not_depend_on_its_title(monkeypatch):
+    specs = ["vvc-paper", "vvc@300", "vvc-down@budget", "vvc:qp=47", "vvc-down:qp=3:scale=6:filter=bicubic"]
+    before = [(codec.spec, codec.name) for codec in map(make_codec, specs)]
+    monkeypatch.setattr(ANCHORS["vvc"], "title", "Something else", raising=False)
+    after = [make_codec(spec) for spec in specs]
+    assert [(codec.spec, codec.name) for codec in after] == before
+    assert all("Something else" in codec.title for codec in after)
 
 
 def test_bare_anchors_are_written_out():

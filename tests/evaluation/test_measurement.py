@@ -135,7 +135,7 @@ def test_what_is_finished_is_not_done_again(pictures, tmp_path, count_jobs):
 
 
 def test_anchors_get_the_bytes_of_sgc_and_seeds_are_rows(pictures, tiny_pipeline_folder, tmp_path, count_jobs):
-    codecs = ["jpeg@budget", "vvc-down@budget", f"sgc:pipeline={tiny_pipeline_folder}:steps=2"]
+    codecs = ["jpeg@budget", "webp-down@budget", f"sgc:pipeline={tiny_pipeline_folder}:steps=2"]
     results = evaluate([pictures], codecs, tmp_path / "out", work=tmp_path / "work", budget="same", num_seeds=2)
     sgc, jpeg, reduced = results.values()
     assert sgc["generative"] and sgc["family"] == "sgc"
@@ -210,10 +210,72 @@ def test_peak_memory_is_that_of_the_job(landscape, tmp_path):
     ballast = np.ones(300 * 2**20, np.uint8)  # the harness is large itself, which must not show
     for name in ("small", "large"):
         with WorkerProcess() as worker:
-            job = {"do": "encode", "spec": "webp:quality=5", "path": str(tmp_path / "x.webp")}
+            job = {"do": "encode", "spec": "jpeg:quality=5", "path": str(tmp_path / "x.jpg")}
             peaks.append(worker.run(**job, image=str(tmp_path / f"{name}.png"))["peak_mib"])
     assert ballast[0] and peaks[0] < 200
     assert peaks[1] > peaks[0] + 25  # 27 MB of pixels
+
+
+def open_odd(file, name):
+    raise RuntimeError("no decoder for\nthis profile")
+
+
+@pytest.fixture()
+def odd_picture(pictures, monkeypatch):
+    """A picture of a format whose plug-in for Pillow fails in its own way."""
+    for registry in ("OPEN", "EXTENSION", "ID"):
+        monkeypatch.setattr(Image, registry, getattr(Image, registry).copy())
+    Image.register_open("ODD", open_odd, lambda prefix: prefix.startswith(b"odd"))
+    Image.register_extension("ODD", ".odd")
+    (pictures / "odd.odd").write_bytes(b"odd picture")
+
+
+class FragileEvaluator(PsnrEvaluator):
+    """Fails on dark pictures, and on sets, in ways that no list of exceptions foresees."""
+
+    def measure(self, original, decoded):
+        if decoded.mean() < 60:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB")
+        return super().measure(original, decoded)
+
+    def finish_set(self):
+        raise KeyError("covariance")
+
+
+def test_whatever_a_picture_raises_costs_that_picture(pictures, odd_picture, tmp_path, landscape, monkeypatch):
+    Image.new("RGB", (40, 40), (9, 30, 7)).save(pictures / "night.png")
+    landscape(48, 32, seed=3).save(pictures / "lost.png")
+    run = WorkerProcess.run
+
+    def run_or_fail(self, **job):
+        if job["do"] == "decode" and "lost" in job["path"]:
+            raise MemoryError
+        return run(self, **job)
+
+    monkeypatch.setattr(processes.WorkerProcess, "run", run_or_fail)
+    scorer = Scorer(FragileEvaluator())
+    results = evaluate([pictures], ["jpeg:quality=20"], tmp_path / "out", work=tmp_path / "work", scorer=scorer)
+    result = results["jpeg-quality20"]
+    failures = {each["image"]: each["error"] for each in result["failures"]}
+    assert failures["odd"] == "RuntimeError: no decoder for this profile"
+    assert failures["lost"] == "MemoryError"
+    assert failures["night"].startswith("metrics of seed 0: OutOfMemoryError: CUDA out of memory. Tried")
+    assert failures["all pictures"] == "metrics of the set: KeyError: 'covariance'"
+    assert set(failures) == {"odd", "lost", "night", "all pictures", "broken"}
+    metrics = {row["image"]: row["metrics"] for row in result["rows"]}
+    assert set(metrics) == {"hills", "meadow", "night"} and metrics["night"] == {}
+    assert metrics["hills"]["psnr"] > 15 and metrics["meadow"]["psnr"] > 15
+
+
+def test_results_of_one_picture_are_never_those_of_another(pictures):
+    for name, message in (("HILLS.png", "two pictures called hills"), ("hills.seed1.png", "is called as a result of")):
+        shutil.copy(pictures / "hills.png", pictures / name)
+        with pytest.raises(ValueError, match=message):
+            find_pictures([pictures])
+        (pictures / name).unlink()
+    (pictures / "._hills.png").write_bytes(b"what macOS keeps beside a file")
+    (pictures / "notes.txt").write_text("no picture")
+    assert list(find_pictures([pictures])) == ["broken", "hills", "meadow"]
 
 
 def test_the_command_line(pictures, tmp_path):

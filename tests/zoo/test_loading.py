@@ -9,7 +9,7 @@ import torch
 from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.cli import main
 from sgc_diffusion.payload.recipe import PRESETS, preset_values
-from sgc_diffusion.zoo.loading import readable_hub_errors
+from sgc_diffusion.zoo.hub import readable_hub_errors
 
 load = SemanticCompressionPipeline.from_pretrained
 
@@ -147,7 +147,11 @@ def test_a_segmenter_whose_weights_have_another_number_of_labels_is_told(folder)
     [
         ("contrlnet-seg", "a/b", "did you mean 'controlnet-seg'"),
         ("./nowhere", "a/b", "no folder here"),
-        ("landscape-256", "a/b", "landscape-256 holds a SemanticCompressionPipeline, but `controlnet` goes with"),
+        (
+            "landscape-256",
+            "a/b",
+            "landscape-256 holds a LatentDiffusionCompressionPipeline, but `controlnet` goes with",
+        ),
         ("a/b", "./nowhere", "`controlnet` './nowhere' is no folder here"),
         ("a/b", "a/b", "a/b is no folder here and not in the local cache"),
         ("controlnet-seg", "a/b", "stable-diffusion-v1-5 is no folder here and not in the local cache"),
@@ -204,6 +208,6 @@ def test_the_command_takes_a_preset_and_a_segmenter(tiny_pipeline_folder, ade_se
     assert main(["compress", str(tmp_path / "a.png"), *pipeline, *options]) == 0
     capsys.readouterr()
     assert main(["inspect", str(tmp_path / "a.sgc"), "--json"]) == 0
-    recipe = json.loads(capsys.readouterr().out)[0]["recipe"]
+    recipe = json.loads(capsys.readouterr().out)["recipe"]
     assert (recipe["scheduler"], recipe["num_inference_steps"]) == ("ddim", 200)
     assert main(["decompress", str(tmp_path / "a.sgc"), *pipeline, "--preset", "sdedit", "--steps", "2"]) == 0

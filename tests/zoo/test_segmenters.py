@@ -1,13 +1,13 @@
 """What segmenters call their labels, as model cards write it, and what cannot be one."""
 
-
 import numpy as np
 import pytest
 
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticPayload, decode, encode
 from sgc_diffusion.analysis.labels import segment_images
 from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy
-from sgc_diffusion.zoo.segmenters import load_segmenter, match_labels, segmenter_table
+from sgc_diffusion.taxonomy.matching import match_labels
+from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 
 
 def test_a_model_that_does_not_segment_is_refused(tmp_path):
