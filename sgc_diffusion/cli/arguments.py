@@ -60,7 +60,9 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--force", action="store_true", help="overwrite what was there before this run")
     existing.add_argument("--skip-existing", action="store_true", help="leave out what has a result already")
-    parser.add_argument("--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any")
+    parser.add_argument(
+        "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any"
+    )
     parser.add_argument("--preset", choices=list(PRESETS), help="how to draw: fast is 1 step, paper 200 DDIM steps")
 
 
@@ -100,8 +102,8 @@ def positive_number(text: str) -> float:
         argparse.ArgumentTypeError: it is not.
     """
     value = _number(float, text, "a number above 0")
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text}")
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return value
 
 
@@ -126,6 +128,9 @@ def recipe_field(name: str, kind: type) -> Callable[[str], Any]:
 
 def _number(kind: type, text: str, expected: str) -> Any:
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be {expected}, got {text!r}") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be {expected} and finite, got {text!r}")
+    return value
