@@ -27,13 +27,15 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.analysis.rate_control import drop_islands
+from sgc_diffusion.analysis.grid import vote
+from sgc_diffusion.analysis.simplification import drop_islands
 from sgc_diffusion.bitstream.color_stream import encode_color, write_color
 from sgc_diffusion.bitstream.label_stream import encode_labels, write_labels
 from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.evaluation.metrics.distortion import psnr
 from sgc_diffusion.evaluation.pictures import center_square
 from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload, color_transform
+from sgc_diffusion.payload.grid import enlarge
 
 SIDE, COLOR_SIDE, GRIDS = 512, 16, (32, 64, 128)
 SETS = {"sflckr": ("coco-stuff-182", 255, 0), "coco": ("coco-stuff-182", 255, 0), "ade20k": ("ade20k-150", 0, 1)}
@@ -61,12 +63,11 @@ class CodeLength:
 
 def majority(labels: np.ndarray, grid: int, void: int) -> np.ndarray:
     """Return (grid, grid): the label of most pixels of each cell; cells without any take that of the nearest."""
-    cells = labels.reshape(grid, SIDE // grid, grid, SIDE // grid)
-    present = [label for label in np.unique(labels) if label != void]
-    votes = np.stack([(cells == label).sum(axis=(1, 3)) for label in present])
-    chosen = np.array(present, dtype=labels.dtype)[votes.argmax(axis=0)]
-    _, nearest = distance_transform_edt(votes.sum(axis=0) == 0, return_indices=True)
-    return chosen[tuple(nearest)]
+    weights = np.ones(256)
+    weights[void] = 0
+    voted = vote(labels, grid, grid, weights)
+    _, nearest = distance_transform_edt(voted == void, return_indices=True)
+    return voted[tuple(nearest)]
 
 
 def saved_bytes(array: np.ndarray, codec: str, **options: object) -> int:
@@ -172,8 +173,7 @@ def island_rates(labels: np.ndarray, name: str, void: int) -> dict[str, dict[str
     coarse, rates = majority(labels, 32, void), {}
     for min_cells in (0, 2, 3, 4, 6, 8):
         label_map = drop_islands(coarse, min_cells)
-        enlarged = label_map.repeat(SIDE // 32, axis=0).repeat(SIDE // 32, axis=1)
-        agreement = float((enlarged == labels)[labels != void].mean())
+        agreement = float((enlarge(label_map, SIDE, SIDE) == labels)[labels != void].mean())
         rates[f"under {min_cells} cells"] = {"bytes": len(encode_labels(label_map, name)), "agreement": agreement}
     return rates
 

@@ -19,24 +19,31 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sgc_diffusion.pipeline_encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.analysis.color import extract_color_map
+from sgc_diffusion.analysis.encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.analysis.labels import segment_images
 from sgc_diffusion.analysis.rate_control import COLOR_RANGE, color_distortion, label_distortion
 from sgc_diffusion.atomic_file import atomic_path
-from sgc_diffusion.cli import IMAGE_SUFFIXES, expand_inputs
 from sgc_diffusion.evaluation.measurement import commit
+from sgc_diffusion.evaluation.pictures import find_pictures
+from sgc_diffusion.zoo.segmenters import segmenter_table
 
 BUDGETS = (40, 50, 60, 80, 100, 120, 150, 200, 300, 500, 1000, 2000, 4000)
 
 
 def measure(pipe: SemanticCompressionPipeline, image: Image.Image) -> dict[int, dict[str, float] | None]:
     """Return the figures of one picture by budget; None where the budget cannot be met."""
-    side = pipe.config.segmenter_short_side
-    fine_labels = segment_images(pipe.segmenter, [image], short_side=side, num_cells=FINE_LABEL_CELLS)[0]
+    (fine_labels,) = segment_images(
+        pipe.segmenter,
+        [image],
+        short_side=pipe.config.segmenter_short_side,
+        num_cells=FINE_LABEL_CELLS,
+        image_processor=pipe.image_processor,
+        class_ids=segmenter_table(pipe.segmenter, pipe.config.taxonomy),
+    )
     fine_colors, weights = extract_color_map(image, FINE_COLOR_CELLS), np.ones(256)
     rows: dict[int, dict[str, float] | None] = {}
     for budget in BUDGETS:
@@ -70,7 +77,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     pipe = SemanticCompressionPipeline.from_pretrained(arguments.pipeline)
-    rows = [measure(pipe, open_image(path)) for path in expand_inputs(arguments.images, IMAGE_SUFFIXES)]
+    rows = [measure(pipe, open_image(path)) for path in find_pictures(arguments.images).values()]
     result: dict[str, object] = {
         "command": "python eval/rate_control.py --images FOLDER",
         "commit": commit(),
@@ -80,7 +87,7 @@ def main() -> None:
     }
     for budget in BUDGETS:
         met = [figures for row in rows if (figures := row[budget]) is not None]
-        means = {name: round(statistics.fmean(one[name] for one in met), 5) for name in met[0]} if met else {}
+        means = {name: round(statistics.fmean(figures[name] for figures in met), 5) for name in met[0]} if met else {}
         result["budgets"][budget] = {"not_met": len(rows) - len(met), **means}  # type: ignore[index]
     text = json.dumps(result, indent=1) + "\n"
     if arguments.output:

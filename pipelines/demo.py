@@ -13,9 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from sgc_diffusion import SemanticPayload, decode
+from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, decode
 from sgc_diffusion.analysis.image_input import open_image
-from sgc_diffusion.cli import load_pipeline
 
 
 def sample_photograph() -> Path:
@@ -59,20 +58,20 @@ def main() -> None:
     file, picture = arguments.output / f"{source.stem}.sgc", arguments.output / f"{source.stem}.decoded.png"
 
     started = time.perf_counter()
-    pipeline = load_pipeline("landscape-256", device=None)
+    pipeline = SemanticCompressionPipeline.from_pretrained("landscape-256")
     loaded = time.perf_counter()
     data = pipeline.compress(image)
     compressed = time.perf_counter()
     file.write_bytes(data)
-    command = [sys.executable, "-m", "sgc_diffusion.cli", "decompress", str(file), "-o", str(picture), "--force"]
-    subprocess.run(command, check=True)
+    options = ["-o", str(picture), "--force", "--device", "cpu"]
+    subprocess.run([sys.executable, "-m", "sgc_diffusion", "decompress", str(file), *options], check=True)
     decompressed = time.perf_counter()
 
     sheet = arguments.output / "side_by_side.png"
     with Image.open(picture) as drawn:
         side_by_side(image, decode(data), drawn.convert("RGB"), len(data)).save(sheet)
     size_bytes = file.stat().st_size
-    print(f"{source.name}: {image.width}×{image.height}, {source.stat().st_size} bytes")
+    print(f"{source.name}: {image.width}x{image.height}, {source.stat().st_size} bytes")
     print(f"file:        {file}, {size_bytes} bytes, {8 * size_bytes / (image.width * image.height):.5f} bpp")
     print(f"load:        {loaded - started:.2f} s\ncompress:    {compressed - loaded:.2f} s")
     print(f"decompress:  {decompressed - compressed:.2f} s in its own process, start and loading included")

@@ -84,9 +84,7 @@ def test_every_part_has_a_storey():
 def test_imports_point_down(name):
     storey_of = {part: number for number, parts in enumerate(STOREYS) for part in parts}
     upward = [
-        other
-        for other in GRAPH[name]
-        if unit(other) != unit(name) and storey_of[unit(other)] >= storey_of[unit(name)]
+        other for other in GRAPH[name] if unit(other) != unit(name) and storey_of[unit(other)] >= storey_of[unit(name)]
     ]
     assert not upward
     outside = {other.split(".")[0] for other in imported_modules(MODULES[name])}

@@ -10,24 +10,60 @@ deep features where this one goes with them. `eval/drawing_choices.py` measures 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from sgc_diffusion.payload import SemanticPayload
+
 NUM_REGIONS = 8  # along each side
+COMPARED_SIDE = 256  # pixels; two pictures are compared at most at the area of a square of this side
 
 
-def nearest_picture(original: Image.Image, drawn: Sequence[Image.Image], size: tuple[int, int]) -> int:
+def choose_seed(
+    original: Image.Image,
+    payload: SemanticPayload,
+    draw: Callable[[SemanticPayload], Image.Image],
+    num_candidates: int,
+) -> SemanticPayload:
+    """Return the payload with the seed that draws the picture nearest to the original.
+
+    Args:
+        original: RGB picture.
+        payload: of the picture.
+        draw: draws a payload, RGB. It is asked for one candidate at a time, of which nothing but its distance is kept.
+        num_candidates: how many seeds are tried, from 0 up; at least 1.
+    """
+
+    def with_seed(seed: int) -> SemanticPayload:
+        return replace(payload, recipe=replace(payload.recipe, seed=seed))
+
+    drawn = map(draw, map(with_seed, range(num_candidates)))
+    return with_seed(nearest_picture(original, drawn, comparison_size(*original.size)))
+
+
+def comparison_size(width: int, height: int) -> tuple[int, int]:
+    """Return (height, width) in pixels at which pictures of a size are compared, at least 8 each."""
+    scale = min(1.0, COMPARED_SIDE / (width * height) ** 0.5)
+    return max(NUM_REGIONS, round(height * scale)), max(NUM_REGIONS, round(width * scale))
+
+
+def nearest_picture(original: Image.Image, drawn: Iterable[Image.Image], size: tuple[int, int]) -> int:
     """Return the index of the drawn picture that is nearest to the original.
 
     Args:
         original: RGB.
-        drawn: candidates, RGB.
+        drawn: candidates, RGB; taken one by one, so that an iterator keeps one in memory.
         size: (height, width) in pixels that all are resampled to first; at least 8 each.
     """
     reference = texture_map(original, size)
-    return int(np.argmin([np.abs(np.log(texture_map(one, size) / reference)).mean() for one in drawn]))
+
+    def distance(picture: Image.Image) -> float:
+        return float(np.abs(np.log(texture_map(picture, size) / reference)).mean())
+
+    return int(np.argmin(list(map(distance, drawn))))
 
 
 def texture_map(image: Image.Image, size: tuple[int, int]) -> np.ndarray:

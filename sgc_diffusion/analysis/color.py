@@ -14,18 +14,15 @@ NUM_COLOR_CELLS = 256  # 16×16 for a square picture
 MAX_COLOR_SIDE = 64  # cells; what the color coder takes
 
 
-def extract_color_map(
-    image: Image.Image, num_cells: int = NUM_COLOR_CELLS, *, size: tuple[int, int] | None = None
-) -> np.ndarray:
+def extract_color_map(image: Image.Image, num_cells: int = NUM_COLOR_CELLS) -> np.ndarray:
     """Average an RGB picture over a coarse grid.
 
     Args:
-        image: RGB picture, whole or reduced.
+        image: RGB picture.
         num_cells: about how many cells; 256 gives 16×16 for a square picture.
-        size: width and height in pixels that the picture has where `image` is a reduced copy; its own if None.
 
     Returns:
         (h, w, 3) uint8 sRGB, each cell the mean of the pixels it covers.
     """
-    rows, columns = grid_size(*(size or image.size), num_cells, MAX_COLOR_SIDE)
+    rows, columns = grid_size(image.width, image.height, num_cells, MAX_COLOR_SIDE)
     return np.asarray(image.resize((columns, rows), Image.Resampling.BOX))

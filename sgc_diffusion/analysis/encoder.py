@@ -1,24 +1,49 @@
-"""TEMPORARY until the analysis branch is merged."""
+"""Pictures → payloads: the encoder half of every pipeline.
+
+picture ──image_input──▶ RGB ──┬──segmenter──▶ labels ─┬──▶ [rate control] ──▶ payload ──[best of k seeds]──▶ payload
+                               └─────────────▶ colors ─┘
+
+What a pipeline has comes in as callables: what segments, what counts the bytes of a file, what draws a candidate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypedDict
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from PIL import Image
 
+from sgc_diffusion.analysis.by_synthesis import choose_seed
 from sgc_diffusion.analysis.color import extract_color_map
-from sgc_diffusion.analysis.image_input import to_rgb
+from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
-from sgc_diffusion.payload import ColorLayer, LabelLayer, SemanticPayload
+from sgc_diffusion.analysis.rate_control import choose_payload
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
+from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
+from sgc_diffusion.taxonomy import load_taxonomy, reductions
 
-ImageInput = Image.Image | np.ndarray | str | Path
+FINE_LABEL_CELLS, FINE_COLOR_CELLS = 125 * 128, 64 * 64  # of the maps that rate control reduces
+MAX_CANDIDATES = 65536  # seeds that a file can name
+MAX_BUDGET = 2**53  # bytes; more than any file has
+
+Segment = Callable[[Sequence[Image.Image], int], list[np.ndarray]]
+
+
+class CountBytes(Protocol):
+    """`bitstream.size_bytes`: the size of a payload's file, sealed or not."""
+
+    def __call__(self, payload: SemanticPayload, *, sealed: bool = False) -> int:
+        """Return the number of bytes."""
+        ...
 
 
 class EncodingOptions(TypedDict, total=False):
+    """The arguments of `analyze`; `EncoderSettings` says what they mean."""
+
     color_quality: int
     preset: str | None
     max_bytes: int | None
@@ -29,26 +54,155 @@ class EncodingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    recipe: Any
+    """How pictures are encoded; checked as a whole before any picture is read.
+
+    Attributes:
+        recipe: how the picture is to be drawn.
+        taxonomy_name: the label set of the maps that the segmenter gives.
+        color_quality: precision of the color map without a budget, see `payload.color_transform`.
+        max_bytes: what each file may take; grids, classes and color precision are then chosen by `rate_control`.
+        target_bpp: the same in bits per pixel of the picture; only one of the two may be given.
+        class_weights: class name → how much a wrong label counts where the picture shows that class, for the choice
+            under a budget; 1 for classes that are not named.
+        num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
+        sealed: the budget is that of a file that a key seals.
+
+    Raises:
+        ValueError: a value out of range, or options that do not go together.
+    """
+
+    recipe: DecoderRecipe
     taxonomy_name: str
-    color_quality: int
-    max_bytes: Any
-    target_bpp: Any
-    class_weights: Any
-    num_candidates: int
-    sealed: bool
+    color_quality: int = DEFAULT_QUALITY
+    max_bytes: int | None = None
+    target_bpp: float | None = None
+    class_weights: Mapping[str, float] | None = None
+    num_candidates: int = 1
+    sealed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_bytes is not None and self.target_bpp is not None:
+            raise ValueError("`max_bytes` and `target_bpp` are both given; give one of them")
+        if self.max_bytes is not None and not (_is_integer(self.max_bytes) and self.max_bytes >= 1):
+            raise ValueError(f"`max_bytes` must be an integer above 0, got {self.max_bytes!r}")
+        if self.target_bpp is not None and not (_is_number(self.target_bpp) and 0 < self.target_bpp < math.inf):
+            raise ValueError(f"`target_bpp` must be above 0 and finite, got {self.target_bpp!r}")
+        if not (_is_integer(self.num_candidates) and 1 <= self.num_candidates <= MAX_CANDIDATES):
+            raise ValueError(
+                f"`num_candidates` must be an integer from 1 to {MAX_CANDIDATES}, got {self.num_candidates!r}"
+            )
+        if self.class_weights is not None and not self.has_budget:
+            raise ValueError("`class_weights` matter only under a budget; give `max_bytes` or `target_bpp` as well")
+        _weigh(self.taxonomy_name, self.class_weights or {})
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the size of the files is limited."""
+        return self.max_bytes is not None or self.target_bpp is not None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(K,) float64, the weight of each class of the taxonomy."""
+        return _weigh(self.taxonomy_name, self.class_weights or {})
+
+    def budget_bytes(self, width: int, height: int) -> int:
+        """Return the bytes that the file of a picture may take; meant for settings that have a budget."""
+        if self.max_bytes is not None:
+            return int(self.max_bytes)
+        return int(min(float(self.target_bpp or 0) * width * height / 8, MAX_BUDGET))
 
 
-def encode_pictures(images, settings, segment, size_bytes, draw):
-    pictures = [to_rgb(Image.open(i) if isinstance(i, (str, Path)) else i) for i in images]
-    maps = segment(pictures, NUM_LABEL_CELLS)
-    return [
-        SemanticPayload(
-            p.width,
-            p.height,
-            LabelLayer(m, settings.taxonomy_name),
-            ColorLayer.from_color_map(extract_color_map(p), settings.color_quality),
-            settings.recipe,
-        )
-        for p, m in zip(pictures, maps)
-    ]
+def encode_pictures(
+    images: Sequence[ImageInput],
+    settings: EncoderSettings,
+    segment: Segment,
+    count_bytes: CountBytes,
+    draw: Callable[[SemanticPayload], Image.Image],
+    count_layer_bytes: Callable[[Layer], int] | None = None,
+) -> list[SemanticPayload]:
+    """Encode pictures one after another, so that memory does not grow with their number.
+
+    Args:
+        images: what `load_picture` takes.
+        settings: how.
+        segment: (RGB pictures, number of cells) → for each its (h, w) uint8 map of about as many cells, with ids of the
+            settings' taxonomy.
+        count_bytes: size of the file of a payload.
+        draw: payload → the picture that it gives, RGB; asked only if there are several candidates.
+        count_layer_bytes: what a label or color layer adds to a file; if None, it is told from whole files, which takes
+            a little longer.
+
+    Returns:
+        One payload for each picture.
+
+    Raises:
+        ValueError: something that is no picture, or a budget that no file of a picture fits into; the message says how
+            many bytes the smallest takes.
+        OSError: a file that is missing or may not be read.
+    """
+    payloads = []
+    for image in images:
+        picture = load_picture(image)
+        if settings.has_budget:
+            payload = _fit_budget(picture, settings, segment, count_bytes, count_layer_bytes)
+        else:
+            payload = _analyze(picture, settings, segment)
+        if settings.num_candidates > 1:
+            payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
+        payloads.append(payload)
+    return payloads
+
+
+def _analyze(picture: LoadedPicture, settings: EncoderSettings, segment: Segment) -> SemanticPayload:
+    """Return the payload on the usual grids."""
+    (label_map,) = segment([picture.image], NUM_LABEL_CELLS)
+    return SemanticPayload(
+        width=picture.width,
+        height=picture.height,
+        labels=LabelLayer(label_map, settings.taxonomy_name),
+        color=ColorLayer.from_color_map(extract_color_map(picture.image), settings.color_quality),
+        recipe=settings.recipe,
+    )
+
+
+def _fit_budget(
+    picture: LoadedPicture,
+    settings: EncoderSettings,
+    segment: Segment,
+    count_bytes: CountBytes,
+    count_layer_bytes: Callable[[Layer], int] | None,
+) -> SemanticPayload:
+    """Return the best payload that fits into the budget, whichever seed will be chosen."""
+    (label_map,) = segment([picture.image], FINE_LABEL_CELLS)
+    last_seed = replace(settings.recipe, seed=settings.num_candidates - 1)  # the bytes of the seed count
+    return choose_payload(
+        label_map,
+        extract_color_map(picture.image, FINE_COLOR_CELLS),
+        taxonomy_name=settings.taxonomy_name,
+        size=(picture.width, picture.height),
+        max_bytes=settings.budget_bytes(picture.width, picture.height),
+        count_bytes=partial(count_bytes, sealed=settings.sealed),
+        count_layer_bytes=count_layer_bytes,
+        recipe=last_seed if settings.num_candidates > 1 else settings.recipe,
+        class_weights=settings.weights,
+        merged=reductions(settings.taxonomy_name),
+    ).payload
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_integer(value) or isinstance(value, (float, np.floating))
+
+
+def _weigh(taxonomy_name: str, class_weights: Mapping[str, float]) -> np.ndarray:
+    """Return (K,) float64, the weight of each class of a taxonomy."""
+    names = load_taxonomy(taxonomy_name).names
+    unknown = sorted(map(str, set(class_weights) - set(names)))
+    if unknown:
+        raise ValueError(f"`class_weights` name {unknown}, which {taxonomy_name} has not; it has {', '.join(names)}")
+    if not all(_is_number(weight) and 0 <= weight < math.inf for weight in class_weights.values()):
+        raise ValueError(f"`class_weights` must be finite numbers, 0 or more, got {dict(class_weights)}")
+    return np.array([float(class_weights.get(name, 1.0)) for name in names])

@@ -1,23 +1,92 @@
 """Any picture → 8-bit sRGB in display orientation.
 
-file ──open──▶ first frame ──orient──▶ upright ──ICC──▶ sRGB ──alpha over white──▶ RGB
+file, PIL picture, array ──8 bits (sample_range)──▶ [reduced] ──orient──▶ upright ──ICC──▶ sRGB ──over white──▶ RGB
+
+What a file says beside its pixels (EXIF, profile) is used where it can be read and never keeps a picture from being
+opened.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from sgc_diffusion.analysis.sample_range import SampleRangeError, array_to_bytes, plane_to_bytes
+
+ImageInput = Image.Image | np.ndarray | str | Path
+
+WORKING_PIXELS = 2**22  # colors and labels need no more: 64×64 cells of color, segmenters see about a megapixel
+# What Pillow lists as readable, but is no picture, only a stub, or is drawn by running a program in the file.
+NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
+UPRIGHT = {  # EXIF orientation → what turns the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def open_image(path: Path) -> Image.Image:
+@dataclass(frozen=True)
+class LoadedPicture:
+    """A picture to be analyzed.
+
+    Attributes:
+        image: RGB, upright; the whole picture, or a copy reduced to about `WORKING_PIXELS`.
+        width: of the whole picture, pixels.
+        height: of the whole picture, pixels.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+def load_picture(image: ImageInput, max_pixels: int | None = WORKING_PIXELS) -> LoadedPicture:
+    """Read a picture as 8-bit sRGB for analysis, reduced where it is larger than analysis needs.
+
+    A large JPEG file is reduced while it is decoded, so that giving its path takes little memory.
+
+    Args:
+        image: path of a picture file, or what `to_rgb` takes.
+        max_pixels: a picture with more is reduced by a whole factor; None keeps every picture whole.
+
+    Raises:
+        ValueError: as for `open_image` and `to_rgb`.
+        OSError: a file that is missing, is a directory or may not be read.
+    """
+    if isinstance(image, (str, Path)):
+        return _read_file(Path(image), max_pixels)
+    if isinstance(image, np.ndarray):
+        image = array_to_bytes(image)
+    if not isinstance(image, Image.Image):
+        raise ValueError(
+            f"`image` must be a PIL image, a numpy array or the path of a file, got {type(image).__name__}"
+        )
+    if min(image.size) < 1:
+        raise ValueError(f"`image` must have at least one pixel, got {image.width}×{image.height}")
+    try:
+        return _prepare(image, image.size, max_pixels)
+    except (MemoryError, ValueError):
+        raise
+    except Exception as error:  # of a file that Pillow had not decoded yet; plug-ins raise anything
+        raise ValueError(f"`image` is damaged or cut short: {error}") from error
+
+
+def open_image(path: str | Path) -> Image.Image:
     """Read a picture file as 8-bit sRGB.
 
     Args:
-        path: any format that Pillow reads; of an animation the first frame is taken.
+        path: of any format that Pillow and its installed plug-ins read; of an animation the first frame is taken.
 
     Returns:
         RGB picture, turned upright by its EXIF orientation; transparent parts over white.
@@ -26,80 +95,138 @@ def open_image(path: Path) -> Image.Image:
         ValueError: the file is no picture, is cut short, is empty, or is too large to be safe.
         OSError: the file is missing, is a directory or may not be read.
     """
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow still refuses what is twice as large
-        try:
-            return to_rgb(Image.open(file))
-        except Image.DecompressionBombError as error:
-            raise ValueError(f"{path} declares too many pixels to be opened safely: {error}") from error
-        except UnidentifiedImageError as error:
-            raise ValueError(f"{path} is not a picture that Pillow {Image.__version__} can read") from error
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise ValueError(f"{path} is damaged or cut short: {error}") from error
+    return _read_file(Path(path), None).image
 
 
 def to_rgb(image: Image.Image | np.ndarray) -> Image.Image:
     """Convert a picture to 8-bit sRGB.
 
     Args:
-        image: PIL picture of any mode, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, of uint16, or of
-            floats in [0, 1].
+        image: PIL picture of any mode, of an animation the frame that it is at; or an array (H, W), (H, W, 1), (H, W,
+            3) or (H, W, 4) of uint8, of uint16, or of floats in [0, 1]. It is not changed. `sample_range` says how
+            other values than bytes are understood.
 
     Returns:
         RGB picture with the visible size; EXIF orientation and ICC profile applied, transparent parts over white.
 
     Raises:
-        ValueError: an array of another shape, dtype or range.
+        ValueError: no picture, one without pixels, one that cannot be decoded, or values whose range cannot be told.
     """
-    if isinstance(image, np.ndarray):
-        return to_rgb(_from_array(image))
-    if not isinstance(image, Image.Image):
-        raise ValueError(f"`image` must be a PIL image or a numpy array, got {type(image).__name__}")
-    image.seek(0)
-    profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _from_deep(np.asarray(image))
-    if image.mode == "P" or "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode in ("LA", "La", "PA", "RGBa"):
-        image = image.convert("RGBA")
-    if profile and image.mode in ("RGB", "RGBA", "CMYK", "L"):
-        image = _to_srgb(image, profile)
-    if image.mode == "RGBA":
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    if isinstance(image, (str, Path)):
+        raise ValueError("`image` must be a PIL image or a numpy array, got a path; read it with `open_image`")
+    return load_picture(image, None).image
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)):
-        raise ValueError(f"`image` must have shape (H, W) or (H, W, 1 | 3 | 4), got {array.shape}")
-    if array.dtype.kind == "f":
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError("`image` of floats must lie in [0, 1]; divide by 255, or pass uint8")
-        array = np.rint(array * 255).astype(np.uint8)
-    elif array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
-    elif array.dtype != np.uint8:
-        raise ValueError(f"`image` must be uint8, uint16 or floats in [0, 1], got {array.dtype}")
-    return Image.fromarray(array)
+def readable_suffixes() -> frozenset[str]:
+    """Return the suffixes, in lower case, of the picture files that Pillow and its installed plug-ins open."""
+    _register_plugins()
+    formats = set(Image.OPEN) - NOT_PICTURES
+    return frozenset(suffix.lower() for suffix, name in Image.registered_extensions().items() if name in formats)
 
 
-def _from_deep(array: np.ndarray) -> Image.Image:
-    """Bring a 16-bit, 32-bit or float plane to 8 bits; floats above 1 are taken for 16-bit values."""
-    values = array.astype(np.float64)
-    top = 1.0 if array.dtype.kind == "f" and values.max() <= 1 else 65535.0
-    return Image.fromarray(np.rint(np.clip(np.nan_to_num(values) / top, 0, 1) * 255).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Apply an ICC profile; a profile that cannot be used is left aside, as viewers do."""
-    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+@cache
+def _register_plugins() -> None:
+    """Have Pillow know all of its formats, and those of the plug-ins that are installed."""
+    Image.init()
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image
-    return converted if converted is not None else image
+        import pillow_jxl  # noqa: F401 - registers JPEG XL
+    except (ImportError, OSError):  # not there, or its library cannot be loaded
+        pass
+    try:
+        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+
+        register_heif_opener()
+    except (ImportError, OSError):
+        pass
+
+
+def _read_file(path: Path, max_pixels: int | None) -> LoadedPicture:
+    _register_plugins()
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow still refuses what is twice as large as it warns of
+        try:
+            image = Image.open(file, formats=[name for name in Image.OPEN if name not in NOT_PICTURES])
+            size = image.size
+            if max_pixels is not None and (factor := _reduction(size, max_pixels)) > 1:
+                image.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))  # only a JPEG decoder can
+            return _prepare(image, size, max_pixels)
+        except MemoryError:
+            raise
+        except SampleRangeError as error:
+            raise ValueError(f"{path}: {error}") from error
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{path} declares too many pixels to be opened safely: {error}") from error
+        except UnidentifiedImageError as error:
+            raise ValueError(f"{path} is not a picture that Pillow {Image.__version__} can read") from error
+        except Exception as error:  # plug-ins raise anything
+            raise ValueError(f"{path} is damaged or cut short: {error}") from error
+
+
+def _reduction(size: tuple[int, int], max_pixels: int) -> int:
+    """Return the smallest whole factor by which both sides are to be divided."""
+    factor = 1
+    while (size[0] // factor) * (size[1] // factor) > max_pixels:
+        factor += 1
+    return factor
+
+
+def _prepare(source: Image.Image, size: tuple[int, int], max_pixels: int | None) -> LoadedPicture:
+    """Return a picture as RGB; `size` is that of the file, which the decoder may have reduced already."""
+    opened = source.size
+    source.load()
+    if source.size != opened:  # a TIFF decoder turns it upright
+        size = source.size
+    orientation, profile = _orientation(source), source.info.get("icc_profile")
+    image = _to_simple_mode(source)
+    if max_pixels is not None and (factor := _reduction(image.size, max_pixels)) > 1:
+        image = image.reduce((min(factor, image.width), min(factor, image.height)))
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+        size = size if orientation < 5 else (size[1], size[0])
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    if alpha is not None:
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    image = _to_srgb(image, profile)
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        image = white
+    return LoadedPicture(image.copy() if image is source else image, *size)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1, upright, where it cannot be read."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF makes Pillow raise anything
+        return 1
+
+
+def _to_simple_mode(image: Image.Image) -> Image.Image:
+    """Bring a picture to L, LA, RGB, RGBA, CMYK or LAB with 8 bits a channel; transparency becomes an alpha channel."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return plane_to_bytes(image)
+    if image.mode in ("P", "PA", "RGBa") or (image.mode == "RGB" and "transparency" in image.info):
+        return image.convert("RGBA")
+    if image.mode == "La" or (image.mode in ("1", "L") and "transparency" in image.info):
+        return image.convert("LA")
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB") else image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: Any) -> Image.Image:
+    """Convert L, RGB, CMYK or LAB to RGB by an ICC profile; one that cannot be used is left aside, as viewers do."""
+    if image.mode == "LAB":
+        source = ImageCms.createProfile("LAB")
+    elif not profile:
+        return image.convert("RGB") if image.mode != "RGB" else image
+    else:
+        source = io.BytesIO(profile) if isinstance(profile, bytes) else profile
+    try:
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except Exception:  # of a profile for other channels, or a damaged one
+        if image.mode == "LAB":
+            raise
+        converted = None
+    return converted if converted is not None else image.convert("RGB")

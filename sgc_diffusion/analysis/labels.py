@@ -14,11 +14,13 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from sgc_diffusion.analysis.color import grid_size
+from sgc_diffusion.analysis.grid import grid_size, vote
 
 NUM_LABEL_CELLS = 1024  # 32×32 for a square picture: 16 pixels a cell at 512×512
 MAX_LABEL_SIDE = 1024
 MAX_ASPECT = 4  # of the segmenter's input; a narrower picture would be enlarged beyond memory
+MAX_CLASSES = 256  # that ids of a byte can tell apart
+MAX_ID = 65535  # of a segmenter's own classes
 VOTES_PER_SIDE = 4  # fine labels a cell, along each side, that the majority is taken of
 
 
@@ -45,14 +47,37 @@ def segment_images(
 
     Returns:
         One (h, w) uint8 map of class ids per picture.
+
+    Raises:
+        ValueError: the segmenter gives a label that has no entry in `class_ids`, or, without them, has more than 256
+            classes.
     """
     label_maps = []
     for image in images:
         rows, columns = grid_size(image.width, image.height, num_cells, MAX_LABEL_SIDE)
         size = (rows * VOTES_PER_SIDE, columns * VOTES_PER_SIDE)
         fine = segment_image(segmenter, image, size, short_side=short_side, image_processor=image_processor)
-        label_maps.append(reduce_by_majority(fine if class_ids is None else class_ids[fine], rows, columns))
+        label_maps.append(vote(_translate(fine, class_ids, segmenter), rows, columns))
     return label_maps
+
+
+def _translate(fine: np.ndarray, class_ids: np.ndarray | None, segmenter: Any) -> np.ndarray:
+    """Return a map (H, W) of a segmenter's own ids as uint8 ids of a payload."""
+    num_classes = int(fine.max()) + 1
+    if class_ids is None:
+        num_classes = max(num_classes, segmenter.config.num_labels)
+        if num_classes > MAX_CLASSES:
+            raise ValueError(
+                f"`segmenter` has {num_classes} classes, but a label map tells at most {MAX_CLASSES} apart; give the "
+                "`class_ids` that they have in a taxonomy"
+            )
+        return fine.astype(np.uint8)
+    if num_classes > len(class_ids):
+        raise ValueError(
+            f"`segmenter` gave label {num_classes - 1}, but it has names for only {len(class_ids)} classes; set its "
+            "config.id2label and config.num_labels to what it was trained on"
+        )
+    return class_ids[fine]
 
 
 @torch.no_grad()
@@ -69,13 +94,19 @@ def segment_image(
         image_processor: the transformers processor of the segmenter, or None.
 
     Returns:
-        (rows, columns) uint8 map of the segmenter's own class ids.
+        (rows, columns) map of the segmenter's own class ids: uint8 if all are below 256, else uint16.
+
+    Raises:
+        ValueError: a label beyond 65535 or below 0.
     """
     if image_processor is None:
         labels = _segment_plain(segmenter, image, short_side, size)
     else:
         labels = _segment_processed(segmenter, image_processor, image, size)
-    return labels.cpu().numpy().astype(np.uint8)
+    ids = labels.cpu().numpy()
+    if ids.min() < 0 or ids.max() > MAX_ID:
+        raise ValueError(f"`segmenter` gave labels from {ids.min()} to {ids.max()}; they must be from 0 to {MAX_ID}")
+    return ids.astype(np.uint8 if ids.max() < MAX_CLASSES else np.uint16)
 
 
 def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, size: tuple[int, int]) -> torch.Tensor:
@@ -111,27 +142,3 @@ def _segment_processed(segmenter: nn.Module, processor: Any, image: Image.Image,
         if getattr(outputs, name, None) is not None:
             setattr(outputs, name, getattr(outputs, name).float())
     return processor.post_process_semantic_segmentation(outputs, target_sizes=[size])[0]
-
-
-def reduce_by_majority(label_map: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Give each cell of a coarse grid the label that most of its pixels have.
-
-    Args:
-        label_map: (H, W) uint8 ids.
-        rows: of the grid, at most H.
-        columns: of the grid, at most W.
-
-    Returns:
-        (rows, columns) uint8; of equally frequent labels the smallest id.
-    """
-    height, width = label_map.shape
-    if rows > height or columns > width:
-        raise ValueError(
-            f"`label_map` {label_map.shape} is smaller than the grid ({rows}, {columns}); ask for fewer cells"
-        )
-    row_of = np.arange(height) * rows // height
-    column_of = np.arange(width) * columns // width
-    cell_of = row_of[:, None] * columns + column_of
-    num_classes = int(label_map.max()) + 1
-    votes = np.bincount((cell_of * num_classes + label_map).ravel(), minlength=rows * columns * num_classes)
-    return votes.reshape(rows, columns, num_classes).argmax(axis=2).astype(np.uint8)

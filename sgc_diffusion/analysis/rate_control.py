@@ -27,7 +27,7 @@ from PIL import Image
 
 from sgc_diffusion.analysis.grid import grid_size, vote
 from sgc_diffusion.analysis.simplification import drop_islands, merge_classes
-from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.grid import enlarge
 from sgc_diffusion.taxonomy import load_taxonomy
 
@@ -40,9 +40,8 @@ MAX_LABEL_SIDE, MAX_COLOR_SIDE = 256, 64
 # The coarsest layer of a kind is not always its smallest, so that an option may take a little more than what the
 # coarsest of the other kind leaves.
 MARGIN_BYTES = 8
-LEAST_GAIN, LEAST_GAIN_CELLS = 0.005, 64  # a finer quantizer that gains less has met the limit of its grid, if large
 
-Layer = TypeVar("Layer", LabelLayer, ColorLayer)
+LayerT = TypeVar("LayerT", LabelLayer, ColorLayer)
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ class RateChoice:
 
 
 @dataclass(frozen=True)
-class _Option(Generic[Layer]):
-    layer: Layer
-    size_bytes: int  # beyond the coarsest layer of its kind
+class _Option(Generic[LayerT]):
+    layer: LayerT
+    size_bytes: int
     distortion: float
 
 
@@ -79,6 +78,7 @@ def choose_payload(
     size: tuple[int, int],
     max_bytes: int,
     count_bytes: Callable[[SemanticPayload], int],
+    count_layer_bytes: Callable[[Layer], int] | None = None,
     recipe: DecoderRecipe | None = None,
     class_weights: np.ndarray | None = None,
     merged: Sequence[str] = (),
@@ -91,8 +91,9 @@ def choose_payload(
         taxonomy_name: the label set of the ids, which the payload keeps.
         size: width and height of the picture, pixels.
         max_bytes: what the file may take.
-        count_bytes: size of the file of a payload, such as `bitstream.size_bytes`. It is asked for one option at a
-            time beside the coarsest layer of the other kind, which takes next to no time.
+        count_bytes: size of the file of a payload, such as `bitstream.size_bytes`.
+        count_layer_bytes: what a label or color layer adds to a file, up to a constant; if None, it is told from whole
+            files, which takes a little longer.
         recipe: stored in the payload; the default one if None.
         class_weights: (K,) float, how much a wrong label counts for each true class; all alike if None.
         merged: label sets by whose groups classes may be merged, such as `("landscape-8",)`: each group then has the id
@@ -106,28 +107,33 @@ def choose_payload(
     def make(labels: LabelLayer, color: ColorLayer) -> SemanticPayload:
         return SemanticPayload(size[0], size[1], labels, color, recipe or DecoderRecipe())
 
-    coarsest = LabelLayer(vote(label_map, 1, 1, weights), taxonomy_name)
-    coarsest_color = ColorLayer.from_color_map(_reduce_colors(color_map, 1, 1), QUALITIES[0])
-    base_bytes = count_bytes(make(coarsest, coarsest_color))
-    limit = max(max_bytes - base_bytes, 0) + MARGIN_BYTES
+    labels = LabelLayer(vote(label_map, 1, 1, weights), taxonomy_name)
+    color = ColorLayer.from_color_map(_reduce_colors(color_map, 1, 1), QUALITIES[0])
+    count_labels = count_layer_bytes or (lambda layer: count_bytes(make(layer, color)))
+    count_color = count_layer_bytes or (lambda layer: count_bytes(make(labels, layer)))
+    rest = count_bytes(make(labels, color)) - count_labels(labels) - count_color(color)  # of the file
+    limit = max(max_bytes - rest - count_labels(labels) - count_color(color), 0) + MARGIN_BYTES
 
-    def weigh_labels(layer: LabelLayer) -> _Option[LabelLayer]:
-        size_bytes = count_bytes(make(layer, coarsest_color)) - base_bytes
-        return _Option(layer, size_bytes, label_distortion(label_map, layer.label_map, weights))
-
-    def weigh_colors(layer: ColorLayer) -> _Option[ColorLayer]:
-        size_bytes = count_bytes(make(coarsest, layer)) - base_bytes
-        return _Option(layer, size_bytes, color_distortion(color_map, layer.color_map))
-
-    labels = _best_options(_options(_label_layers(label_map, taxonomy_name, weights, merged), weigh_labels, limit, lambda *_: False))
-    colors = _best_options(_options(_color_layers(color_map), weigh_colors, limit, _is_spent))
-    for label_option, color_option in _pairs(labels, colors, max_bytes - base_bytes):
-        payload = make(label_option.layer, color_option.layer)
+    label_options = _options(
+        _label_layers(label_map, taxonomy_name, weights, merged),
+        count_labels,
+        lambda layer: label_distortion(label_map, layer.label_map, weights),
+        count_labels(labels) + limit,
+    )
+    color_options = _options(
+        _color_layers(color_map),
+        count_color,
+        lambda layer: color_distortion(color_map, layer.color_map),
+        count_color(color) + limit,
+    )
+    best_labels, best_colors = _best_options(label_options), _best_options(color_options)
+    for pair in _pairs(best_labels, best_colors, max_bytes - rest):
+        payload = make(pair[0].layer, pair[1].layer)
         size_bytes = count_bytes(payload)
         if size_bytes <= max_bytes:
-            errors = label_option.distortion, color_option.distortion
+            errors = pair[0].distortion, pair[1].distortion
             return RateChoice(payload, size_bytes, sum(errors), *errors)
-    smallest = count_bytes(make(labels[0].layer, colors[0].layer))
+    smallest = count_bytes(make(best_labels[0].layer, best_colors[0].layer))
     raise ValueError(
         f"`max_bytes` {max_bytes} is too few: the smallest file of this {size[0]}×{size[1]} picture takes {smallest} "
         f"bytes ({8 * smallest / (size[0] * size[1]):.5f} bpp); allow as many"
@@ -202,33 +208,28 @@ def _reduce_colors(color_map: np.ndarray, rows: int, columns: int) -> np.ndarray
 
 
 def _options(
-    grids: Iterable[list[Iterator[Layer]]], weigh: Callable[[Layer], _Option[Layer]], limit: int, is_spent: Callable[[_Option[Layer], float], bool]
-) -> Iterator[_Option[Layer]]:
+    grids: Iterable[list[Iterator[LayerT]]],
+    count_bytes: Callable[[LayerT], int],
+    measure: Callable[[LayerT], float],
+    limit: int,
+) -> Iterator[_Option[LayerT]]:
     """Yield what takes at most `limit` bytes, until a grid has nothing that does."""
     for ways in grids:
         any_fits = False
         for layers in ways:
-            before = np.inf
-            for option in map(weigh, layers):
-                if option.size_bytes > limit:
+            for layer in layers:
+                size_bytes = count_bytes(layer)
+                if size_bytes > limit:
                     break  # what follows says more, and takes more
                 any_fits = True
-                yield option
-                if is_spent(option, before):
-                    break
-                before = option.distortion
+                yield _Option(layer, size_bytes, measure(layer))
         if not any_fits:
             return
 
 
-def _is_spent(option: _Option[ColorLayer], before: float) -> bool:
-    """Whether a color option hardly gains on the distortion of the next coarser quantizer, as all finer ones will."""
-    return option.layer.levels.size >= 3 * LEAST_GAIN_CELLS and option.distortion > (1 - LEAST_GAIN) * before
-
-
-def _best_options(options: Iterable[_Option[Layer]]) -> list[_Option[Layer]]:
+def _best_options(options: Iterable[_Option[LayerT]]) -> list[_Option[LayerT]]:
     """Return the options that no other beats in both, with rising bytes and falling distortion."""
-    best: list[_Option[Layer]] = []
+    best: list[_Option[LayerT]] = []
     for option in sorted(options, key=lambda option: (option.size_bytes, option.distortion)):
         if not best or option.distortion < best[-1].distortion:
             best.append(option)

@@ -100,8 +100,8 @@ def positive_number(text: str) -> float:
         argparse.ArgumentTypeError: it is not.
     """
     value = _number(float, text, "a number above 0")
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text}")
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return value
 
 
@@ -126,6 +126,9 @@ def recipe_field(name: str, kind: type) -> Callable[[str], Any]:
 
 def _number(kind: type, text: str, expected: str) -> Any:
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be {expected}, got {text!r}") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be {expected} and finite, got {text!r}")
+    return value

@@ -10,7 +10,7 @@ import numpy as np
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.cli.arguments import add_command, add_inputs
-from sgc_diffusion.cli.batch import Report, Result, file_command, find_sources, run_each
+from sgc_diffusion.cli.batch import Report, Result, file_command, find_sources, notices, run_each
 from sgc_diffusion.cli.errors import describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
@@ -68,8 +68,8 @@ def inspect_bytes(data: bytes, name: str, key: Any = None) -> Result:
     if summary.is_encrypted and key is None:
         return result
     try:
-        payload = bitstream.decode(data, key=key)
-        result |= _describe_maps(payload)
+        with notices():  # of damaged layers, for which there is an error of their own
+            result |= _describe_maps(bitstream.decode(data, key=key))
         bitstream.decode(data, key=key, strict=True)
     except bitstream.BitstreamError as error:
         result |= {"intact": False, "error": describe_error(error, name)}

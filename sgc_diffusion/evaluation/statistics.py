@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,14 +38,20 @@ def mean_and_interval(values: Sequence[float] | np.ndarray) -> Estimate:
     Raises:
         ValueError: no values, or some that are not finite.
     """
+    return _bootstrapped(tuple(_finite("values", values).tolist()))
+
+
+@lru_cache(maxsize=4096)  # a report tells most of its intervals several times
+def _bootstrapped(values: tuple[float, ...]) -> Estimate:
     from scipy.stats import bootstrap
 
-    array = _finite("values", values)
-    mean = float(array.mean())
-    if len(array) < 2:
+    mean = float(np.mean(values))
+    if len(values) < 2:
         return Estimate(mean)
     rng = np.random.default_rng(0)
-    interval = bootstrap((array,), np.mean, n_resamples=NUM_RESAMPLES, method="percentile", rng=rng).confidence_interval
+    interval = bootstrap(
+        (values,), np.mean, n_resamples=NUM_RESAMPLES, method="percentile", rng=rng
+    ).confidence_interval
     return Estimate(mean, float(interval.low), float(interval.high))
 
 

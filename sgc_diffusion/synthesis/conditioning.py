@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from sgc_diffusion.payload.grid import cell_indices
+
 NUM_COLOR_PLANES = 4  # red, green, blue in [−1, 1], and a plane of ones that says they are given
 
 
@@ -26,7 +28,7 @@ def label_planes(
         label_map: (h, w) uint8 ids below `num_classes`.
         num_classes: K.
         height: of the planes, in latents.
-        width: likewise.
+        width: of the planes, in latents.
         samples_per_side: points of a latent, along each side, that are averaged. 1 gives each latent the label of the
             cell that its center lies in. The pixels per latent give what LDM's SpatialRescaler computes: its bilinear
             halvings of the one-hot map at full size are means of 2×2 (https://arxiv.org/abs/2112.10752).
@@ -43,8 +45,7 @@ def label_planes(
 
 def _resampling_matrix(num_cells: int, num_latents: int, samples_per_side: int) -> torch.Tensor:
     """Return (latents, cells): how much of each latent, along one side, lies in each cell."""
-    num_samples = num_latents * samples_per_side
-    cell_of = ((np.arange(num_samples) + 0.5) * num_cells / num_samples).astype(np.int64)
+    cell_of = cell_indices(num_latents * samples_per_side, num_cells)
     one_hot = functional.one_hot(torch.from_numpy(cell_of), num_cells).float()
     return one_hot.reshape(num_latents, samples_per_side, num_cells).mean(dim=1)
 
@@ -55,7 +56,7 @@ def upsample_color(color_map: np.ndarray, height: int, width: int) -> torch.Tens
     Args:
         color_map: (h, w, 3) uint8 sRGB.
         height: wanted, in pixels or latents.
-        width: likewise.
+        width: wanted, in pixels or latents.
 
     Returns:
         (3, height, width) float32 in [−1, 1].

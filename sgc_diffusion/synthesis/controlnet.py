@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sgc_diffusion.payload.grid import enlarge
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, guide
 from sgc_diffusion.synthesis.tiling import Window
 
@@ -28,14 +29,12 @@ def draw_labels(label_map: np.ndarray, palette: np.ndarray, height: int, width: 
         label_map: (h, w) uint8 ids.
         palette: (K, 3) uint8 sRGB.
         height: of the picture, pixels.
-        width: likewise.
+        width: of the picture, pixels.
 
     Returns:
         (3, height, width) float32 in [0, 1], as ControlNets take it.
     """
-    rows = ((np.arange(height) + 0.5) * label_map.shape[0] / height).astype(np.int64)
-    columns = ((np.arange(width) + 0.5) * label_map.shape[1] / width).astype(np.int64)
-    colors = np.asarray(palette)[label_map[rows][:, columns]]
+    colors = np.asarray(palette)[enlarge(label_map, height, width)]
     return torch.from_numpy(colors).permute(2, 0, 1).float() / 255
 
 

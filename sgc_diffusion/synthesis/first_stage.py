@@ -1,6 +1,9 @@
 """Image ⇄ latents of unit scale, for every first stage that diffusers has.
 
-image [−1, 1] ──encode──▶ latents · scaling_factor          latents ──decode──▶ image
+    image [−1, 1] ──encode──▶ z ──(z − shift) · scale──▶ latents ──latents / scale + shift──▶ z ──decode──▶ image
+
+Shift and scale are numbers (`shift_factor` of Stable Diffusion 3 and FLUX, `scaling_factor`) or, for some of
+Stable Diffusion XL's descendants, one a channel (`latents_mean`, `latents_std`).
 """
 
 from __future__ import annotations
@@ -33,18 +36,33 @@ def encode_image(vae: FirstStage, images: torch.Tensor, *, tile_side: int | None
 
     Args:
         vae: diffusers autoencoder: `AutoencoderDC`, `AutoencoderTiny`, `VQModel` or `AutoencoderKL`.
-        images: (B, 3, H, W) in [−1, 1].
+        images: (B, 3, H, W) floats in [−1, 1].
         tile_side: in latents; encode larger pictures in overlapping tiles of this side. None encodes them whole.
     """
     factor = downsampling_factor(vae)
     height, width = (side // factor for side in images.shape[-2:])
 
     def encode_window(window: Window) -> torch.Tensor:
-        rows, columns = (slice(one.start * factor, one.stop * factor) for one in window)
+        rows, columns = (slice(side.start * factor, side.stop * factor) for side in window)
         return _latents_of(vae.encode(images[..., rows, columns]))
 
     latents = blend_tiles(encode_window, height, width, tile_side or max(height, width), STAGE_OVERLAP)
-    return latents * getattr(vae.config, "scaling_factor", 1.0)
+    shift, scale = _shift_and_scale(vae, latents)
+    return (latents - shift) * scale
+
+
+def _shift_and_scale(vae: FirstStage, latents: torch.Tensor) -> tuple[Any, Any]:
+    """Return what is subtracted from a first stage's own latents and what they are multiplied with then.
+
+    Each is a number or (1, C, 1, 1) floats.
+    """
+    scale = getattr(vae.config, "scaling_factor", None) or 1.0
+    mean = getattr(vae.config, "latents_mean", None)
+    if mean is None:
+        return getattr(vae.config, "shift_factor", None) or 0.0, scale
+    deviation = getattr(vae.config, "latents_std", None) or [1.0] * len(mean)
+    mean, deviation = (latents.new_tensor(values).reshape(1, -1, 1, 1) for values in (mean, deviation))
+    return mean, scale / deviation
 
 
 def _latents_of(output: Any) -> torch.Tensor:
@@ -58,14 +76,24 @@ def decode_latents(vae: FirstStage, latents: torch.Tensor, *, tile_side: int | N
 
     Args:
         vae: diffusers autoencoder.
-        latents: (B, C, h, w) of about unit scale.
+        latents: (B, C, h, w) floats of about unit scale.
         tile_side: in latents; decode larger pictures in overlapping tiles of this side. None decodes them whole.
+
+    Raises:
+        ValueError: pixels that are not finite, which would be a black picture.
     """
-    scaled = latents / getattr(vae.config, "scaling_factor", 1.0)
+    shift, scale = _shift_and_scale(vae, latents)
+    scaled = latents / scale + shift
     height, width = latents.shape[-2:]
 
     def decode_window(window: Window) -> torch.Tensor:
         return vae.decode(scaled[..., *window]).sample.clamp(-1, 1)
 
     factor = downsampling_factor(vae)
-    return blend_tiles(decode_window, height, width, tile_side or max(height, width), STAGE_OVERLAP, factor)
+    pixels = blend_tiles(decode_window, height, width, tile_side or max(height, width), STAGE_OVERLAP, factor)
+    if not torch.isfinite(pixels).all():
+        raise ValueError(
+            f"`vae` must decode to finite pixels, got infinite or undefined values in {latents.dtype}; load the "
+            "pipeline with `dtype` float32 or bfloat16"
+        )
+    return pixels

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sgc_diffusion.synthesis.first_stage import FirstStage, decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler, build_scheduler, denoise, select_timesteps
-from sgc_diffusion.synthesis.resolution import native_size, plan_sizes
+from sgc_diffusion.synthesis.resolution import native_side, plan_sizes
 from sgc_diffusion.synthesis.steps import StepObserver
 
 
@@ -114,7 +114,7 @@ def choose_sampler(name: str, scheduler: Sampler, trained: Sampler) -> Sampler:
 def latent_sizes(vae: FirstStage, unet: Any, width: int, height: int) -> list[tuple[int, int]]:
     """Return (height, width) in pixels of the passes of a picture, smallest first; see `plan_sizes`."""
     factor = downsampling_factor(vae)
-    return plan_sizes(width, height, native_size(unet) * factor, _multiple(vae, unet))
+    return plan_sizes(width, height, native_side(unet) * factor, _multiple(vae, unet))
 
 
 def tile_latents(vae: FirstStage, unet: Any, tile_side: int | None) -> int:
@@ -129,7 +129,7 @@ def tile_latents(vae: FirstStage, unet: Any, tile_side: int | None) -> int:
         ValueError: a side that is no multiple of what the denoiser halves.
     """
     factor, multiple = downsampling_factor(vae), _multiple(vae, unet)
-    side = native_size(unet) * factor if tile_side is None else tile_side
+    side = native_side(unet) * factor if tile_side is None else tile_side
     if side < multiple or side % multiple:
         raise ValueError(f"`tile_side` must be a multiple of {multiple} pixels, got {side}")
     return side // factor

@@ -9,6 +9,7 @@ to two at a time and drawn over: each pass shows the next that there is texture,
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,27 @@ MAX_ENLARGEMENT = 4.0  # per side, of the trained size; still larger pictures ar
 TOLERANCE = 1.25  # how much larger than trained a pass may be without an extra one
 MIN_LATENT_SIDE = 8
 MAX_ASPECT = 8  # a narrower picture is drawn at this aspect and then resampled
+
+
+def native_side(unet: Any) -> int:
+    """Return the side, in latents, of the squares that a denoiser was trained on.
+
+    Args:
+        unet: diffusers denoiser. One trained on rectangles, of `sample_size` (rows, columns), counts as trained on the
+            square of as many latents that it can halve.
+
+    Raises:
+        ValueError: a configuration that does not say it.
+    """
+    size = unet.config.sample_size
+    if isinstance(size, int) and size > 0:
+        return size
+    if isinstance(size, (tuple, list)) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
+        return _round_to(math.sqrt(size[0] * size[1]), 2 ** (len(unet.config.block_out_channels) - 1))
+    raise ValueError(
+        f"`unet` must have a `sample_size` of one or two positive integers in its configuration, got {size!r}; give the "
+        "side in latents that it was trained at: `unet.register_to_config(sample_size=32)`"
+    )
 
 
 def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list[tuple[int, int]]:
@@ -42,11 +64,6 @@ def plan_sizes(width: int, height: int, native_side: int, multiple: int) -> list
         rows, columns = side / math.sqrt(aspect), side * math.sqrt(aspect)
         sizes.append((_round_to(rows, multiple), _round_to(columns, multiple)))
     return sizes
-
-
-def native_size(unet):
-    """TEMP"""
-    return unet.config.sample_size
 
 
 def plan_passes(sizes: list[tuple[int, int]], num_steps: int, leaps: bool) -> list[tuple[int, int, int]]:

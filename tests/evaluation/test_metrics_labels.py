@@ -58,6 +58,46 @@ def write_tflite(path, side=16):
     path.write_bytes(bytes(builder.Output()))
 
 
+def write_tflite_of_600_classes(path, side=16):
+    """A network of one 1×1 convolution of 600 classes: 44 where the picture is light, 300 where it is dark."""
+    model = schema.ModelT()
+    filters, bias = np.zeros((600, 1, 1, 3), np.float32), np.full(600, -9, np.float32)
+    filters[44], filters[300], bias[[44, 300]] = 1, -1, 0
+    contents = [None, filters, bias]
+    model.version, model.buffers = 3, [schema.BufferT() for _ in contents]
+    for buffer, array in zip(model.buffers[1:], contents[1:], strict=True):
+        buffer.data = np.frombuffer(array.tobytes(), np.uint8)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CONV_2D
+    code.version, model.operatorCodes = 1, [code]
+    graph, convolution = schema.SubGraphT(), schema.OperatorT()
+    shapes = {"pixels": [1, side, side, 3], "filters": [600, 1, 1, 3], "bias": [600], "logits": [1, side, side, 600]}
+    graph.tensors = [schema.TensorT() for _ in shapes]
+    for index, (tensor, (name, shape)) in enumerate(zip(graph.tensors, shapes.items(), strict=True)):
+        tensor.shape, tensor.type, tensor.name = shape, schema.TensorType.FLOAT32, name
+        tensor.buffer = index if 0 < index < 3 else 0
+    options = schema.Conv2DOptionsT()
+    options.strideW = options.strideH = options.dilationWFactor = options.dilationHFactor = 1
+    convolution.builtinOptionsType, convolution.builtinOptions = schema.BuiltinOptions.Conv2DOptions, options
+    convolution.opcodeIndex, convolution.inputs, convolution.outputs = 0, [0, 1, 2], [3]
+    graph.operators, graph.inputs, graph.outputs = [convolution], [0], [3]
+    model.subgraphs = [graph]
+    builder = Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+
+
+def test_ids_above_255_are_no_others(tmp_path):
+    """300 is not 44, its remainder by 256."""
+    write_tflite_of_600_classes(tmp_path / "segmenter.tflite")
+    light, dark = np.full((16, 16, 3), 250, np.uint8), np.full((16, 16, 3), 5, np.uint8)
+    evaluator = load_metrics(["label_bce", "label_miou", "label_agreement"], weights_dir=tmp_path)
+    assert evaluator.segmenter == "segmenter.tflite, 600 labels"
+    wanted = {"label_bce": pytest.approx(200 / 600), "label_miou": 0, "label_agreement": 0}
+    assert evaluator.measure(light, dark) == wanted
+    assert evaluator.measure(dark, dark) == {"label_bce": 0, "label_miou": 1, "label_agreement": 1}
+
+
 @pytest.mark.parametrize("given", [True, False])
 def test_a_tflite_file_segments(tmp_path, given):
     write_tflite(tmp_path / "segmenter.tflite")
@@ -81,18 +121,23 @@ def test_a_file_that_is_no_segmenter_is_reported(tmp_path):
     assert text.startswith("no segmenter (") and "--segmenter" in text
 
 
-def test_a_transformers_folder_segments(tmp_path, landscape):
+@pytest.mark.parametrize("num_labels", [5, 600])
+def test_a_transformers_folder_segments(tmp_path, landscape, num_labels):
     torch.manual_seed(0)
     config = SegformerConfig(
         num_encoder_blocks=1, depths=[1], sr_ratios=[1], hidden_sizes=[8], patch_sizes=[7], strides=[4],
-        num_attention_heads=[1], mlp_ratios=[1], decoder_hidden_size=8, num_labels=5,
+        num_attention_heads=[1], mlp_ratios=[1], decoder_hidden_size=8, num_labels=num_labels,
     )  # fmt: skip
     model = SegformerForSemanticSegmentation(config).eval()
+    if num_labels == 600:  # 44 here and 300 there, equal in their last eight bits
+        model.decode_head.classifier.bias.data[:] = -99
+        model.decode_head.classifier.weight.data[300] = -model.decode_head.classifier.weight.data[44]
+        model.decode_head.classifier.bias.data[[44, 300]] = 0
     model.save_pretrained(tmp_path / "segmenter")
     SegformerImageProcessor(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "segmenter")
     original, decoded = np.asarray(landscape(64, 48)), np.asarray(landscape(64, 48, seed=1))
     evaluator = load_metrics(["label_agreement"], weights_dir=tmp_path)
-    assert evaluator.segmenter.endswith("segmenter, 5 labels")
+    assert evaluator.segmenter.endswith(f"segmenter, {num_labels} labels")
     processor, maps = SegformerImageProcessor(size={"height": 64, "width": 64}), []
     for picture in (original, decoded):
         with torch.no_grad():

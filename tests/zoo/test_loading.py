@@ -147,7 +147,11 @@ def test_a_segmenter_whose_weights_have_another_number_of_labels_is_told(folder)
     [
         ("contrlnet-seg", "a/b", "did you mean 'controlnet-seg'"),
         ("./nowhere", "a/b", "no folder here"),
-        ("landscape-256", "a/b", "landscape-256 holds a LatentDiffusionCompressionPipeline, but `controlnet` goes with"),
+        (
+            "landscape-256",
+            "a/b",
+            "landscape-256 holds a LatentDiffusionCompressionPipeline, but `controlnet` goes with",
+        ),
         ("a/b", "./nowhere", "`controlnet` './nowhere' is no folder here"),
         ("a/b", "a/b", "a/b is no folder here and not in the local cache"),
         ("controlnet-seg", "a/b", "stable-diffusion-v1-5 is no folder here and not in the local cache"),

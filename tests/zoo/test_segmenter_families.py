@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
+from sgc_diffusion.analysis.grid import vote
+from sgc_diffusion.analysis.labels import VOTES_PER_SIDE
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 
@@ -219,7 +220,7 @@ def test_it_loads_by_its_type_segments_and_feeds_a_decoder_of_another_taxonomy(
     scores = scores_of(model, processor, image)[None]
     size = (rows * VOTES_PER_SIDE, columns * VOTES_PER_SIDE)
     fine = functional.interpolate(scores, size, mode="bilinear", align_corners=False).argmax(dim=1)[0].numpy()
-    wanted = reduce_by_majority(segmenter_table(model, "landscape-24")[fine], rows, columns)
+    wanted = vote(segmenter_table(model, "landscape-24")[fine], rows, columns)
     assert len(np.unique(wanted)) > 1
     assert np.array_equal(payload.label_map, wanted)
 

@@ -1,6 +1,5 @@
 """What segmenters call their labels, as model cards write it, and what cannot be one."""
 
-
 import numpy as np
 import pytest
 

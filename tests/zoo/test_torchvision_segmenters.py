@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.analysis.labels import VOTES_PER_SIDE, reduce_by_majority
+from sgc_diffusion.analysis.grid import vote
+from sgc_diffusion.analysis.labels import VOTES_PER_SIDE
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
 from sgc_diffusion.zoo.segmenters import load_segmenter, segmenter_table
 from sgc_diffusion.zoo.torchvision_segmenters import NAMES, TorchvisionSegmenter, load_deeplab
@@ -71,7 +72,7 @@ def test_published_weights_are_taken_from_torchs_folder(name, tmp_path, monkeypa
     assert torch.allclose(given, torch.from_numpy((fed - mean) / std).permute(2, 0, 1)[None].float(), atol=1e-5)
     size = tuple(side * VOTES_PER_SIDE for side in label_map.shape)
     fine = functional.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(dim=1)[0].numpy()
-    wanted = reduce_by_majority(class_table("voc-21", "landscape-24")[fine], *label_map.shape)
+    wanted = vote(class_table("voc-21", "landscape-24")[fine], *label_map.shape)
     assert len(np.unique(fine)) > 1 and np.array_equal(label_map, wanted)
 
 
