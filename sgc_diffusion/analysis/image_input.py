@@ -165,7 +165,7 @@ def _read_file(path: Path, max_pixels: int | None) -> LoadedPicture:
 def _reduction(size: tuple[int, int], max_pixels: int) -> int:
     """Return the smallest whole factor by which both sides are to be divided."""
     factor = 1
-    while (size[0] // factor) * (size[1] // factor) > max_pixels:
+    while -(-size[0] // factor) * -(-size[1] // factor) > max_pixels:  # as `Image.reduce` rounds
         factor += 1
     return factor
 

@@ -43,14 +43,7 @@ def add_compress(commands: Any) -> None:
 
 def compress(arguments: argparse.Namespace, report: Report) -> None:
     """Compress each picture and tell the report."""
-    from sgc_diffusion.analysis.image_input import open_image
-    try:
-        from sgc_diffusion.analysis.image_input import readable_suffixes
-    except ImportError:
-        from PIL import Image
-        def readable_suffixes():
-            Image.init()
-            return frozenset(s for s, f in Image.registered_extensions().items() if f in Image.OPEN)
+    from sgc_diffusion.analysis.image_input import open_image, readable_suffixes
 
     key, suffixes = read_key(arguments), readable_suffixes()
     naming = Naming(suffixes, FILE_SUFFIX, {FILE_SUFFIX}, FILE_SUFFIX)

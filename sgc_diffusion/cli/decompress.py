@@ -62,7 +62,9 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
 
     key = read_key(arguments)
     naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, set(SUFFIXES), ".png")
-    drawings = _read(find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming), arguments, key, report)
+    drawings = _read(
+        find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming), arguments, key, report
+    )
     by_pipeline: dict[str, list[Drawing]] = {}
     for drawing in drawings:
         by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)

@@ -162,7 +162,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _add_folder(inputs: Inputs, folder: Path, root: Path, suffixes: Collection[str], kind: str) -> None:
-    """Add the files of a folder and of all below it; links to folders are not followed, for they may lead in circles."""
+    """Add the files of a folder and of all below it, but not of links to folders, for these may lead in circles."""
     left_out: Counter[str] = Counter()
     num_before = len(inputs.sources) + len(inputs.problems)
 

@@ -11,55 +11,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, LCMScheduler, UniPCMultistepScheduler
 from torch import nn
 
+from sgc_diffusion.synthesis.samplers import FEW_STEPS, Sampler, build_scheduler, select_timesteps
 from sgc_diffusion.synthesis.tiling import OVERLAP, Window, blend_tiles
 
-SCHEDULER_CLASSES = {
-    "ddim": DDIMScheduler,
-    "dpm-solver++": DPMSolverMultistepScheduler,  # Lu et al., https://arxiv.org/abs/2211.01095
-    "unipc": UniPCMultistepScheduler,  # Zhao et al., https://arxiv.org/abs/2302.04867
-    "lcm": LCMScheduler,  # Luo et al., https://arxiv.org/abs/2310.04378; for denoisers distilled to few steps
-}
-FEW_STEPS = 4  # noise levels that such denoisers were distilled at: 999, 749, 499, 249
+__all__ = ["FEW_STEPS", "Sampler", "build_scheduler", "denoise", "guide", "label_predictor", "select_timesteps"]
 
-Sampler: TypeAlias = Any  # a diffusers scheduler; their common class declares no `step`
+FADE = 3
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 # noisy latents of a window (B, C, h, w), timestep, window → guided prediction (B, C, h, w)
 Predictor = Callable[[torch.Tensor, torch.Tensor, Window], torch.Tensor]
-
-
-def build_scheduler(name: str, trained: Sampler) -> Sampler:
-    """Return the named sampler on the noise schedule that a denoiser was trained with.
-
-    Args:
-        name: `ddim`, `dpm-solver++`, `unipc` or `lcm`.
-        trained: the pipeline's registered scheduler; left as it is.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    if name not in SCHEDULER_CLASSES:
-        raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULER_CLASSES)}, got {name!r}")
-    # Clipping, DDIM's default where the trained scheduler says nothing of it, is for pixels, not for latents.
-    options = {"original_inference_steps": FEW_STEPS} if name == "lcm" else {}
-    return SCHEDULER_CLASSES[name].from_config(trained.config, clip_sample=False, **options)
-
-
-def select_timesteps(
-    scheduler: Sampler, num_inference_steps: int, strength: float, device: torch.device
-) -> torch.Tensor:
-    """Return the timesteps that are run: the last `strength` part of the whole schedule, at least one."""
-    scheduler.set_timesteps(num_inference_steps, device=device)
-    num_run = max(1, min(num_inference_steps, round(num_inference_steps * strength)))
-    first = len(scheduler.timesteps) - num_run * scheduler.order
-    if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(first)
-    return scheduler.timesteps[first:]
 
 
 def label_predictor(
@@ -111,9 +75,9 @@ def denoise(
 
     Args:
         predict: see `label_predictor`.
-        scheduler: prepared by `select_timesteps`.
-        start: (B, C, h, w) latents of the color map, unit scale.
-        noise: likewise, standard normal.
+        scheduler: prepared by `select_timesteps`; its state changes, so it must not be shared.
+        start: (B, C, h, w) floats of about unit scale: latents of the color map.
+        noise: (B, C, h, w) floats, standard normal.
         timesteps: from `select_timesteps`.
         on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
         generators: one a picture, for samplers that add noise between steps; None takes torch's own.
@@ -124,8 +88,11 @@ def denoise(
 
     Returns:
         (B, C, h, w) latents of unit scale.
+
+    Raises:
+        ValueError: latents that are not finite at the end, which would be drawn as a black picture.
     """
-    gain = noise_gain * _detail_gain(scheduler, start, timesteps[0], detail_fill)
+    gain = noise_gain * _detail_gain(scheduler, start, timesteps[:1], detail_fill)
     latents = scheduler.add_noise(start, noise * gain, timesteps[:1])
     height, width = latents.shape[-2:]
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
@@ -143,15 +110,28 @@ def denoise(
         latents = on_step(index, timestep, latents)
         if is_interrupted():
             break
+    if not torch.isfinite(latents).all():
+        raise ValueError(
+            f"the latents must be finite, got infinite or undefined values in {latents.dtype} after {len(timesteps)} "
+            f"timesteps of {type(scheduler).__name__}; give another `scheduler`, `dtype` float32 or fewer steps"
+        )
     return latents
 
 
-def _detail_gain(scheduler: Sampler, start: torch.Tensor, timestep: torch.Tensor, detail_fill: float) -> torch.Tensor:
+def _detail_gain(
+    scheduler: Sampler, start: torch.Tensor, first_timestep: torch.Tensor, detail_fill: float
+) -> torch.Tensor:
     """Return the factor (B, 1, 1, 1) of the noise.
 
     A denoiser was trained on noised latents of unit variance. A color map or an enlarged picture has less, and what it
-    lacks, the denoiser takes for smoothness that it has to keep: plain SDEdit from there comes out soft.
+    lacks, the denoiser takes for smoothness that it has to keep: plain SDEdit from there comes out soft. Where the
+    start outweighs the noise, though, the steps that are left can no more turn the addition into detail, and it would
+    stay as noise; there it fades with the noise itself.
     """
-    alpha = scheduler.alphas_cumprod[int(timestep)].to(start.device)
+    ones, zeros = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)  # what a scheduler of any kind makes of each
+    signal = float(scheduler.add_noise(ones, zeros, first_timestep)) ** 2
+    noise = float(scheduler.add_noise(zeros, ones, first_timestep)) ** 2
+    ratio = signal / noise
     missing = (1 - start.float().var(dim=(1, 2, 3), keepdim=True)).clamp(0, 1)
-    return ((1 - alpha + alpha * missing * detail_fill) / (1 - alpha)).sqrt().to(start.dtype)
+    fade = min(1.0, (1 / ratio) ** FADE) if ratio else 1.0
+    return (1 + ratio * missing * detail_fill * fade).sqrt().to(start.dtype)

@@ -107,7 +107,7 @@ def choose_sampler(name: str, scheduler: Sampler, trained: Sampler) -> Sampler:
         trained: the scheduler that the pipeline came with.
     """
     if scheduler is not trained and name != "lcm":
-        return type(scheduler).from_config(scheduler.config)
+        return build_scheduler(None, scheduler)
     return build_scheduler(name, trained)
 
 

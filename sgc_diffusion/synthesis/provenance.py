@@ -176,7 +176,7 @@ def _merge_png(given: PngImagePlugin.PngInfo | None, description: str) -> PngIma
 
 def _merge_tiff(params: dict[str, Any], description: str) -> dict[str, Any]:
     """Return the arguments with tag 700; Pillow takes tags from `tiffinfo` or else from `exif`."""
-    given = params.get("tiffinfo")
+    given: Any = params.get("tiffinfo")
     if given is None and params.get("exif"):
         exif = Image.Exif()
         exif.load(params["exif"] if isinstance(params["exif"], bytes) else params["exif"].tobytes())
@@ -185,10 +185,10 @@ def _merge_tiff(params: dict[str, Any], description: str) -> dict[str, Any]:
     if isinstance(given, TiffImagePlugin.ImageFileDirectory_v1):
         given = given.to_v2()
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag in given or ():
+    for tag, value in (given or {}).items():
         if tag in getattr(given, "tagtype", ()):
             tags.tagtype[tag] = given.tagtype[tag]
-        tags[tag] = given[tag]
+        tags[tag] = value
     tags.tagtype[TIFF_XMP] = TiffTags.BYTE
     packet = tags.get(TIFF_XMP)
     packet = packet[0] if isinstance(packet, tuple) else packet

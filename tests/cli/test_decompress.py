@@ -80,7 +80,9 @@ def test_the_profile_in_the_file_chooses_the_pipeline(compressed, run):
     assert err.endswith("sgc: 1 done, 0 skipped, 3 failed\n")
 
 
-def test_a_pipeline_of_another_profile_says_so_with_the_files_name(compressed, tiny_pipeline_folder, tiny_pipeline, run):
+def test_a_pipeline_of_another_profile_is_told_with_the_files_name(
+    compressed, tiny_pipeline_folder, tiny_pipeline, run
+):
     payload = make_payload(num_inference_steps=1, strength=0.5, seed=9)
     (compressed / "land.sgc").write_bytes(encode(payload))
     options = ["--pipeline", tiny_pipeline_folder, "--json"]
