@@ -3,13 +3,13 @@
     uint16, mode I;16          0 … 65535
     arrays of floats           0 … 1
     mode I of a PPM file       0 … 65535, which is how Pillow reads it
-    modes I and F otherwise    the smallest of these ranges that holds all values:
-                                   0 … 1       (F only)
-                                   0 … 255     what Pillow's own conversion from 8 bits gives
-                                   0 … 65535   what Pillow's own conversion from 16 bits gives
+    modes I and F otherwise    by their largest value:
+                                   0 … 1       F up to 1.125
+                                   0 … 255     I up to 255, F from 2 to 287: what Pillow's conversion from L gives
+                                   0 … 65535   above: what Pillow's conversion from I;16 gives
 
 Floats may lie beyond their range by an eighth of it, as resampling leaves them, and are clipped; integers may not. What
-lies in no range, and floats that are all 0 or 1, which could be of any, are refused: an array says what it means. 16
+lies in no range, and floats that are all 0 or 1, which could be of two, are refused: an array says what it means. 16
 bits become 8 by round(v / 257), so that 0 and 65535 become 0 and 255. A float that is no number becomes 0 and changes
 no other.
 """
@@ -83,17 +83,17 @@ def _told_range(mode: str, plane: np.ndarray) -> float:
     lowest, highest = _extremes(plane)
     if mode == "F":
         is_binary = highest == 1 and bool(np.isin(plane[np.isfinite(plane)], (0, 1)).all())
-        ranges = [] if is_binary else [top for top in (UNIT, BYTE, WORD) if _holds(top, lowest, highest)]
-        if ranges and ranges[0] == BYTE and highest < 2:  # too large for [0, 1], too small for a picture in bytes
-            ranges = []
+        top = UNIT if highest < 2 else BYTE if highest <= (1 + OVERSHOOT) * BYTE else WORD
+        is_told = _holds(top, lowest, highest) and not is_binary
     else:
-        ranges = [top for top in (BYTE, WORD) if lowest >= 0 and highest <= top]
-    if not ranges:
+        top = BYTE if highest <= BYTE else WORD
+        is_told = lowest >= 0 and highest <= top
+    if not is_told:
         raise SampleRangeError(
             f"`image` of mode {mode} holds values from {lowest:g} to {highest:g}, whose range cannot be told; pass an "
             "array of uint8, of uint16, or of floats in [0, 1]"
         )
-    return ranges[0]
+    return top
 
 
 def _extremes(values: np.ndarray) -> tuple[float, float]:

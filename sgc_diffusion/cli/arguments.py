@@ -60,7 +60,9 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--force", action="store_true", help="overwrite what was there before this run")
     existing.add_argument("--skip-existing", action="store_true", help="leave out what has a result already")
-    parser.add_argument("--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any")
+    parser.add_argument(
+        "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any"
+    )
     parser.add_argument("--preset", choices=list(PRESETS), help="how to draw: fast is 1 step, paper 200 DDIM steps")
 
 

@@ -98,9 +98,7 @@ class Report:
             write_line(self._describe(result), to_stderr=self._results_to_stderr)
 
 
-def find_sources(
-    arguments: argparse.Namespace, report: Report, suffixes: Collection[str], kind: str
-) -> list[Source]:
+def find_sources(arguments: argparse.Namespace, report: Report, suffixes: Collection[str], kind: str) -> list[Source]:
     """Return the files that the arguments stand for; report those that lead nowhere, and what is left out."""
     inputs = gather_inputs(arguments.inputs, suffixes, kind)
     for argument, message in inputs.problems:

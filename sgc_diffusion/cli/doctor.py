@@ -32,7 +32,8 @@ def describe(diagnosis: dict[str, Any]) -> list[str]:
     """Return a diagnosis as lines to read."""
     lines = [f"Python {diagnosis['python']} on {diagnosis['platform']}", "", "pipelines:"]
     for pipeline in diagnosis["pipelines"]:
-        lines.append(f"  {pipeline['name']}: {'present' if pipeline['present'] else 'missing'}, {pipeline['size_mb']} MB")
+        state = "present" if pipeline["present"] else "missing"
+        lines.append(f"  {pipeline['name']}: {state}, {pipeline['size_mb']} MB")
         lines.append(f"    from {', '.join(pipeline['from'])}; license: {pipeline['license']}")
         lines += [f"    missing: {place}" for place in pipeline["missing"]]
         lines += [f"    to get it: {command}" for command in pipeline["commands"]]

@@ -1,4 +1,6 @@
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from sgc_diffusion import decode
-from sgc_diffusion.analysis.by_synthesis import nearest_picture
+from sgc_diffusion.analysis.by_synthesis import choose_seed, comparison_size, nearest_picture
 from sgc_diffusion.synthesis.few_step import FewStepHead
 
 
@@ -55,7 +57,31 @@ def test_candidates_are_drawn_by_the_few_step_head(tiny_pipeline, landscape):
     assert count == 3
 
 
-@pytest.mark.parametrize("value", [0, -1, 65537, 1.5, None])
+def test_candidates_are_drawn_one_by_one_and_not_kept(tiny_pipeline, landscape):
+    image, drawn, most = landscape(64, 64), [], 0
+
+    def draw(payload):
+        nonlocal most
+        picture = landscape(64, 64, seed=payload.recipe.seed)
+        drawn.append(weakref.ref(picture))
+        gc.collect()
+        most = max(most, sum(reference() is not None for reference in drawn))
+        return picture
+
+    chosen = choose_seed(image, tiny_pipeline.analyze(image), draw, 6)
+    assert len(drawn) == 6 and most == 1
+    pictures = [landscape(64, 64, seed=seed) for seed in range(6)]
+    assert chosen.recipe.seed == nearest_picture(image, pictures, (64, 64)) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((64, 64), (64, 64)), ((1024, 256), (128, 512)), ((3, 9000), (9000, 8))]
+)
+def test_large_pictures_are_compared_smaller(size, expected):
+    assert comparison_size(*size) == expected
+
+
+@pytest.mark.parametrize("value", [0, -1, 65537, 1.5, None, True, "2"])
 def test_a_number_of_candidates_that_cannot_be_is_refused(tiny_pipeline, landscape, value):
     with pytest.raises(ValueError, match="`num_candidates` must be an integer from 1 to 65536"):
         tiny_pipeline.compress(landscape(32, 32), num_candidates=value)

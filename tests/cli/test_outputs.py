@@ -146,9 +146,10 @@ def test_a_missing_folder_and_a_name_that_is_too_long_are_named(place):
 def test_a_target_that_fails_while_it_is_written_is_named(place):
     place("x.png")
     (job,) = plan(["x.png"], "/dev/full").jobs
-    with pytest.raises(CommandError, match="/dev/full: cannot be written: No space left"), writing(
-        job, NAMING, overwrite=False
-    ) as temporary:
+    with (
+        pytest.raises(CommandError, match="/dev/full: cannot be written: No space left"),
+        writing(job, NAMING, overwrite=False) as temporary,
+    ):
         temporary.write_bytes(b"data")
 
 
