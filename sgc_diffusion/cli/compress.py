@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from sgc_diffusion import bitstream
 from sgc_diffusion.cli.arguments import add_command, add_inputs, add_outputs, integer, not_empty, positive_number
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, run_each
 from sgc_diffusion.cli.errors import describe_error
@@ -43,7 +44,7 @@ def add_compress(commands: Any) -> None:
 
 def compress(arguments: argparse.Namespace, report: Report) -> None:
     """Compress each picture and tell the report."""
-    from sgc_diffusion.analysis.image_input import open_image, readable_suffixes
+    from sgc_diffusion.analysis.image_input import readable_suffixes
 
     key, suffixes = read_key(arguments), readable_suffixes()
     naming = Naming(suffixes, FILE_SUFFIX, {FILE_SUFFIX}, FILE_SUFFIX)
@@ -60,21 +61,20 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
 
     def handle(job: Job) -> Result:
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
-        with readable(job.source) as path:
-            image = open_image(path)
         started = time.perf_counter()
-        data = pipeline.compress(image, **options)
+        with readable(job.source) as path:
+            data = pipeline.compress(path, **options)
         seconds = time.perf_counter() - started
         with writing(job, naming, overwrite=arguments.force) as temporary:
             temporary.write_bytes(data)
-        rate_bpp = 8 * len(data) / (image.width * image.height)
+        header = bitstream.inspect(data)
         return {
             "input": job.source.name,
             "output": job.output,
             "bytes": len(data),
-            "width": image.width,
-            "height": image.height,
-            "bpp": rate_bpp,
+            "width": header.width,
+            "height": header.height,
+            "bpp": 8 * len(data) / (header.width * header.height),
             "seconds": seconds,
         }
 

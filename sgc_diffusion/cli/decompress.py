@@ -58,10 +58,8 @@ def add_decompress(commands: Any) -> None:
 
 def decompress(arguments: argparse.Namespace, report: Report) -> None:
     """Draw each file and tell the report."""
-    from sgc_diffusion.synthesis.provenance import SUFFIXES
-
     key = read_key(arguments)
-    naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, set(SUFFIXES), ".png")
+    naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, _picture_suffixes(), ".png")
     drawings = _read(
         find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming), arguments, key, report
     )
@@ -75,6 +73,18 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
             report.all_failed([member.job for member in members], _load_error(error, arguments, members))
             continue
         _draw(members, pipeline, arguments, key, naming, report)
+
+
+def _picture_suffixes() -> set[str]:
+    """Return the suffixes of formats that can say that a picture is generated."""
+    from PIL import Image
+
+    from sgc_diffusion.analysis.image_input import readable_suffixes
+    from sgc_diffusion.synthesis.provenance import XMP_FORMATS
+
+    known = readable_suffixes()  # which makes the plug-ins known, too
+    formats = {"PNG", "TIFF", "JPEG2000", *XMP_FORMATS} & set(Image.SAVE)
+    return {suffix for suffix, name in Image.registered_extensions().items() if suffix in known and name in formats}
 
 
 def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: Report) -> list[Drawing]:

@@ -175,7 +175,7 @@ def _add_folder(inputs: Inputs, folder: Path, root: Path, suffixes: Collection[s
         for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
             if path.suffix.lower() in suffixes and (path.is_file() or not path.exists()):
                 _add_file(inputs, path, root)
-            else:
+            elif path.suffix.lower() != FILE_SUFFIX:  # what is beside pictures are their results
                 left_out[path.suffix.lower() or "without a suffix"] += 1
     counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(left_out.items()) if count)
     if len(inputs.sources) + len(inputs.problems) == num_before:

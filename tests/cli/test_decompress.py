@@ -36,7 +36,18 @@ def test_files_are_drawn_back(compressed, tiny_pipeline_folder, run):
         assert "not evidence" in image.text["Description"]
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [("png", "PNG"), ("jpg", "JPEG"), ("JPEG", "JPEG"), ("webp", "WEBP")])
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        ("png", "PNG"),
+        ("jpg", "JPEG"),
+        ("JPEG", "JPEG"),
+        ("webp", "WEBP"),
+        ("tif", "TIFF"),
+        ("avif", "AVIF"),
+        ("jp2", "JPEG2000"),
+    ],
+)
 def test_the_suffix_chooses_the_format(compressed, tiny_pipeline_folder, run, suffix, kind):
     output = compressed / f"drawn.{suffix}"
     options = ["--pipeline", tiny_pipeline_folder, "--steps", 1, "-o", output]
@@ -45,7 +56,7 @@ def test_the_suffix_chooses_the_format(compressed, tiny_pipeline_folder, run, su
         assert image.format == kind
 
 
-@pytest.mark.parametrize("name", ["drawn.sgc", "drawn.pdf", "drawn.txt"])
+@pytest.mark.parametrize("name", ["drawn.sgc", "drawn.pdf", "drawn.bmp", "drawn.txt"])
 def test_other_formats_are_refused(compressed, run, name):
     code, _, err = run("decompress", compressed / "a.sgc", "-o", compressed / name, "--force", "--pipeline", "none")
     assert code == 2 and "must end in" in err and ".png" in err

@@ -1,13 +1,17 @@
 """`sgc doctor` says what is whole, what is missing, and what gets it."""
 
 import json
+import re
 import shutil
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from sgc_diffusion.cli import main
-from sgc_diffusion.cli.doctor import describe, diagnose
+from sgc_diffusion.cli.diagnosis import CORE_LIBRARIES, OPTIONAL_LIBRARIES, diagnose
+from sgc_diffusion.cli.doctor import describe
 from sgc_diffusion.evaluation.metrics.registry import FILES
 from sgc_diffusion.zoo.known import DEFAULT_BASE, KNOWN_PIPELINES
 
@@ -22,14 +26,14 @@ def report(tmp_path, monkeypatch, capsys):
     def run():
         assert main(["doctor", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
-        return found | {"pipelines": {one["name"]: one for one in found["pipelines"]}}
+        return found | {"pipelines": {pipeline["name"]: pipeline for pipeline in found["pipelines"]}}
 
     return run
 
 
 def test_what_is_missing_comes_with_size_license_source_and_command(report, tmp_path, capsys):
     found = report()["pipelines"]
-    assert set(found) == {one.name for one in KNOWN_PIPELINES}
+    assert set(found) == {known.name for known in KNOWN_PIPELINES}
     assert found["landscape-256"]["present"] and not found["landscape-256"]["commands"]
     for name in ("semantic-synthesis-512", "semantic-synthesis-256", "controlnet-seg"):
         one = found[name]
@@ -73,16 +77,16 @@ def test_libraries_devices_and_the_tools_of_the_evaluation_are_listed(report, tm
     assert found["libraries"]["torch"] and found["libraries"]["diffusers"] and found["python"]
     assert found["devices"][0]["device"] == "cpu" and found["devices"][0]["memory_mb"] > 100
     weights = found["tools"]["metric_weights"]
-    assert set(weights) == {file.name for file in FILES.values()} and not any(
-        one["present"] for one in weights.values()
-    )
+    # What is published nowhere is no line that tells how to get it.
+    assert set(weights) == {file.name for file in FILES.values() if file.url}
+    assert not any(file["present"] for file in weights.values())
     assert "LPIPS" in weights["alexnet-owt-7be5be79.pth"]["metrics"]
-    assert all(one["command"] and one["metrics"] for one in weights.values())
+    assert all(file["command"].startswith("curl ") and file["metrics"] for file in weights.values())
     assert str(tmp_path / "torch" / "hub" / "checkpoints") in weights["vgg16-397923af.pth"]["command"]
     path = tmp_path / "torch" / "hub" / "checkpoints" / "vgg16-397923af.pth"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
-    present = [name for name, one in report()["tools"]["metric_weights"].items() if one["present"]]
+    present = [name for name, file in report()["tools"]["metric_weights"].items() if file["present"]]
     assert present == ["vgg16-397923af.pth"]
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
@@ -98,7 +102,22 @@ def test_the_vvc_encoder_is_named_or_what_is_missing_for_it(monkeypatch):
 
 def test_a_missing_torch_is_told_rather_than_stumbled_over(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr("sgc_diffusion.cli.doctor._version", lambda name: None if name == "torch" else "1.0")
+    monkeypatch.setattr("sgc_diffusion.cli.diagnosis._version", lambda name: None if name == "torch" else "1.0")
     found = diagnose()
     assert [one["device"] for one in found["devices"]] == ["cpu"]
     assert "  torch: MISSING, needed" in describe(found)
+
+
+def test_the_libraries_are_those_of_the_project():
+    """What a user is told to have is what the package declares, less what only its developers need."""
+    config = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+
+    def names(requirements):
+        return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
+
+    extras = config["optional-dependencies"]
+    assert set(CORE_LIBRARIES) == names(config["dependencies"]) - set(OPTIONAL_LIBRARIES)
+    assert names([*extras["eval"], *extras["vvc"]]) - {"setuptools"} <= {*OPTIONAL_LIBRARIES, *CORE_LIBRARIES}
+    assert set(OPTIONAL_LIBRARIES) <= names([name for group in extras.values() for name in group]) | names(
+        config["dependencies"]
+    )

@@ -43,7 +43,7 @@ def test_a_folder_stands_for_all_pictures_below_it_with_their_places(place):
 
 
 def test_what_is_left_out_is_counted_by_suffix(place):
-    place("p/x.png", "p/notes.txt", "p/a/more.TXT", "p/README", "p/raw.cr2")
+    place("p/x.png", "p/notes.txt", "p/a/more.TXT", "p/README", "p/raw.cr2", "p/x.sgc")
     assert gather("p").notes == ["p: left out, as they are no pictures: 1 .cr2, 2 .txt, 1 without a suffix"]
 
 

@@ -268,6 +268,7 @@ PATH = st.text("ab:@=,\\\\/ .é", min_size=1)  # what names of folders and files
 @given(PATH, PATH, st.permutations(["pipeline", "segmenter", "steps"]))
 @example("C:\\m", "torchvision/deeplabv3_resnet101:/w.pth", ["pipeline", "segmenter", "steps"])
 @example("/me@x/p", "a:b=c", ["segmenter", "steps", "pipeline"])
+@example("/me@budget", "a,b", ["segmenter", "steps", "pipeline"])
 def test_options_of_sgc_are_whole_whatever_they_hold(pipeline, segmenter, order):
     options = {"pipeline": pipeline, "segmenter": segmenter, "steps": "4"}
     options = {key: options[key] for key in order}
