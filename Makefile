@@ -8,22 +8,26 @@ IMAGE ?=
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/demo-installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,pinned]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[pinned]'
 	$(BIN)/python -c 'from sgc_diffusion.torchvision_hook import write_start_up_file; write_start_up_file()'
 	touch $@
 
-demo: $(VENV)/installed ## compress a photograph, draw it back in another process: make demo [IMAGE=path]
+$(VENV)/test-installed: $(VENV)/demo-installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,pinned]'
+	touch $@
+
+demo: $(VENV)/demo-installed ## compress a photograph, draw it back in another process: make demo [IMAGE=path]
 	$(BIN)/python pipelines/demo.py --output demo-output $(if $(IMAGE),"$(IMAGE)")
 
-test: $(VENV)/installed ## run the test suite, offline
+test: $(VENV)/test-installed ## run the test suite, offline
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
-lint: $(VENV)/installed ## format and check
+lint: $(VENV)/test-installed ## format and check
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/pyright

@@ -79,9 +79,15 @@ def test_seed_of_the_file_decides_the_noise_unless_a_generator_is_given(tiny_pip
 
 
 def test_guidance_of_one_is_the_plain_prediction(tiny_pipeline, payload):
-    plain = tiny_pipeline(payload, guidance_scale=1.0, output_type="latent").images[0]
-    guided = tiny_pipeline(payload, guidance_scale=4.0, output_type="latent").images[0]
-    assert not torch.allclose(plain, guided)
+    """It is drawn by what the denoiser says to the labels alone, asked once a step; other scales ask twice."""
+    asked = []
+    tiny_pipeline.unet.register_forward_hook(lambda module, inputs, output: asked.append((inputs[0], output.sample)))
+    drawn = [tiny_pipeline(payload, guidance_scale=scale, output_type="latent").images[0] for scale in (1.0, 4.0)]
+    half = len(asked) // 2
+    assert [len(stacked) for stacked, _ in asked] == [1] * half + [2] * half
+    without, labeled = asked[half][0]
+    assert torch.equal(labeled, asked[0][0][0]) and not torch.equal(without, labeled)
+    assert not torch.allclose(*drawn)
 
 
 def test_output_types_agree(tiny_pipeline, payload):

@@ -32,7 +32,7 @@ from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.conversion.ldm import convert_checkpoint
 from sgc_diffusion.conversion.ldm_config import PUBLISHED
 from sgc_diffusion.synthesis.conditioning import label_planes
-from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
+from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor
 
 NUM_CLASSES = 182
 TIMESTEPS = (1, 500, 999)
@@ -104,7 +104,11 @@ def compare(original: Any, pipe: Any, latent_side: int, num_steps: int, numbers:
             yield difference(f"noise at t = {timestep}", theirs, ours)
 
         scheduler = build_scheduler("ddim", pipe.scheduler)
-        timesteps = select_timesteps(scheduler, num_steps, STRENGTH, torch.device("cpu"))
+        # The authors' grid for any number of steps; `select_timesteps` gives it from 100 steps on.
+        num_run = round(num_steps * STRENGTH)
+        scheduler.set_timesteps(timesteps=[1 + step * (1000 // num_steps) for step in reversed(range(num_run))])
+        scheduler.set_begin_index(0)
+        timesteps = scheduler.timesteps
         predict = label_predictor(pipe.unet, planes, NUM_CLASSES, GUIDANCE_SCALE)
         ours = denoise(predict, scheduler, latents, noise, timesteps, lambda _index, _timestep, one: one)
         theirs = scheduler.add_noise(latents, noise, timesteps[:1])

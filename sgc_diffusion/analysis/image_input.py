@@ -23,6 +23,7 @@ from sgc_diffusion.analysis.sample_range import SampleRangeError, array_to_bytes
 ImageInput = Image.Image | np.ndarray | str | Path
 
 WORKING_PIXELS = 2**22  # colors and labels need no more: 64×64 cells of color, segmenters see about a megapixel
+DRAFTED_SIDE = 16  # pixels that a JPEG decoder leaves at least; it takes the padding of narrow pictures for colors
 # What Pillow lists as readable, but is no picture, only a stub, or is drawn by running a program in the file.
 NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
 UPRIGHT = {  # EXIF orientation → what turns the stored picture upright
@@ -147,8 +148,9 @@ def _read_file(path: Path, max_pixels: int | None) -> LoadedPicture:
         try:
             image = Image.open(file, formats=[name for name in Image.OPEN if name not in NOT_PICTURES])
             size = image.size
-            if max_pixels is not None and (factor := _reduction(size, max_pixels)) > 1:
-                image.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))  # only a JPEG decoder can
+            factor = 1 if max_pixels is None else _reduction(size, max_pixels)
+            if factor > 1 and min(size) >= DRAFTED_SIDE * factor:
+                image.draft(None, (size[0] // factor, size[1] // factor))  # only a JPEG decoder can
             return _prepare(image, size, max_pixels)
         except MemoryError:
             raise

@@ -20,7 +20,6 @@ NUM_LABEL_CELLS = 1024  # 32×32 for a square picture: 16 pixels a cell at 512×
 MAX_LABEL_SIDE = 1024
 MAX_ASPECT = 4  # of the segmenter's input; a narrower picture would be enlarged beyond memory
 MAX_CLASSES = 256  # that ids of a byte can tell apart
-MAX_ID = 65535  # of a segmenter's own classes
 VOTES_PER_SIDE = 4  # fine labels a cell, along each side, that the majority is taken of
 
 
@@ -94,19 +93,14 @@ def segment_image(
         image_processor: the transformers processor of the segmenter, or None.
 
     Returns:
-        (rows, columns) map of the segmenter's own class ids: uint8 if all are below 256, else uint16.
-
-    Raises:
-        ValueError: a label beyond 65535 or below 0.
+        (rows, columns) map of the segmenter's own class ids, in the smallest unsigned dtype that holds all of them.
     """
     if image_processor is None:
         labels = _segment_plain(segmenter, image, short_side, size)
     else:
         labels = _segment_processed(segmenter, image_processor, image, size)
     ids = labels.cpu().numpy()
-    if ids.min() < 0 or ids.max() > MAX_ID:
-        raise ValueError(f"`segmenter` gave labels from {ids.min()} to {ids.max()}; they must be from 0 to {MAX_ID}")
-    return ids.astype(np.uint8 if ids.max() < MAX_CLASSES else np.uint16)
+    return ids.astype(np.min_scalar_type(ids.max()))
 
 
 def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, size: tuple[int, int]) -> torch.Tensor:

@@ -178,7 +178,7 @@ def _grids(fine: np.ndarray, cells: Sequence[int], max_side: int) -> list[tuple[
 
 def _label_layers(
     label_map: np.ndarray, taxonomy_name: str, weights: np.ndarray, merged: Sequence[str]
-) -> Iterator[list[Iterator[LabelLayer]]]:
+) -> Iterator[Sequence[Iterable[LabelLayer]]]:
     """Yield for each grid, from coarse to fine, its ways to merge classes, and in each the maps from plain to full."""
 
     def simplified(coarse: np.ndarray) -> Iterator[LabelLayer]:
@@ -189,14 +189,14 @@ def _label_layers(
                 yield LabelLayer(label_map, taxonomy_name)
             last = label_map
 
-    yield [iter([LabelLayer(vote(label_map, 1, 1, weights), taxonomy_name)])]
+    yield [[LabelLayer(vote(label_map, 1, 1, weights), taxonomy_name)]]
     for rows, columns in _grids(label_map, LABEL_CELLS, MAX_LABEL_SIDE):
         coarse = vote(label_map, rows, columns, weights)
         maps = [coarse, *(merge_classes(coarse, taxonomy_name, target) for target in merged)]
         yield [simplified(different) for different in {each.tobytes(): each for each in maps}.values()]
 
 
-def _color_layers(color_map: np.ndarray) -> Iterator[list[Iterator[ColorLayer]]]:
+def _color_layers(color_map: np.ndarray) -> Iterator[Sequence[Iterable[ColorLayer]]]:
     """Yield for each grid, from coarse to fine, the layers of rising precision."""
     for rows, columns in _grids(color_map, COLOR_CELLS, MAX_COLOR_SIDE):
         coarse = _reduce_colors(color_map, rows, columns)
@@ -208,7 +208,7 @@ def _reduce_colors(color_map: np.ndarray, rows: int, columns: int) -> np.ndarray
 
 
 def _options(
-    grids: Iterable[list[Iterator[LayerT]]],
+    grids: Iterable[Sequence[Iterable[LayerT]]],
     count_bytes: Callable[[LayerT], int],
     measure: Callable[[LayerT], float],
     limit: int,

@@ -62,13 +62,15 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
 
 
 def _connected_regions(label_map: np.ndarray) -> np.ndarray:
-    """Return (h, w) int, the number from 0 of the 4-connected region of equal labels that each cell is in."""
+    """Return (h, w) int32, the number from 0 of the 4-connected region of equal labels that each cell is in."""
     height, width = label_map.shape
     cells_and_links = np.zeros((2 * height - 1, 2 * width - 1), dtype=bool)  # a link joins two cells of one label
     cells_and_links[::2, ::2] = True
     cells_and_links[1::2, ::2] = label_map[1:] == label_map[:-1]
     cells_and_links[::2, 1::2] = label_map[:, 1:] == label_map[:, :-1]
-    return ndimage.label(cells_and_links)[0][::2, ::2] - 1
+    regions = np.empty(cells_and_links.shape, dtype=np.int32)
+    ndimage.label(cells_and_links, output=regions)
+    return regions[::2, ::2] - 1
 
 
 def _borders(regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

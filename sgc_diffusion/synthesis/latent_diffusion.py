@@ -20,7 +20,9 @@ from sgc_diffusion.synthesis.tiling import OVERLAP, Window, blend_tiles
 
 __all__ = ["FEW_STEPS", "Sampler", "build_scheduler", "denoise", "guide", "label_predictor", "select_timesteps"]
 
-FADE = 3
+# Power of start to noise up to which `detail_fill` counts in full: that of strength 0.45 on the usual schedule, from
+# which enlarged pictures are drawn over.
+FULL_FILL_RATIO = 0.54
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
 # noisy latents of a window (B, C, h, w), timestep, window → guided prediction (B, C, h, w)
 Predictor = Callable[[torch.Tensor, torch.Tensor, Window], torch.Tensor]
@@ -125,13 +127,13 @@ def _detail_gain(
 
     A denoiser was trained on noised latents of unit variance. A color map or an enlarged picture has less, and what it
     lacks, the denoiser takes for smoothness that it has to keep: plain SDEdit from there comes out soft. Where the
-    start outweighs the noise, though, the steps that are left can no more turn the addition into detail, and it would
-    stay as noise; there it fades with the noise itself.
+    start outweighs the noise, though, the denoiser can no more turn an addition into detail, and noise would be left;
+    there the addition falls faster than the noise does.
     """
     ones, zeros = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)  # what a scheduler of any kind makes of each
     signal = float(scheduler.add_noise(ones, zeros, first_timestep)) ** 2
     noise = float(scheduler.add_noise(zeros, ones, first_timestep)) ** 2
-    ratio = signal / noise
+    alpha = torch.tensor(signal / (signal + noise), device=start.device)
+    fade = min(1.0, FULL_FILL_RATIO * noise / signal) ** 2 if signal > 0 else 1.0
     missing = (1 - start.float().var(dim=(1, 2, 3), keepdim=True)).clamp(0, 1)
-    fade = min(1.0, (1 / ratio) ** FADE) if ratio else 1.0
-    return (1 + ratio * missing * detail_fill * fade).sqrt().to(start.dtype)
+    return ((1 - alpha + alpha * missing * detail_fill * fade) / (1 - alpha)).sqrt().to(start.dtype)

@@ -37,8 +37,8 @@ def native_side(unet: Any) -> int:
     if isinstance(size, (tuple, list)) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
         return _round_to(math.sqrt(size[0] * size[1]), 2 ** (len(unet.config.block_out_channels) - 1))
     raise ValueError(
-        f"`unet` must have a `sample_size` of one or two positive integers in its configuration, got {size!r}; give the "
-        "side in latents that it was trained at: `unet.register_to_config(sample_size=32)`"
+        f"`unet` must have a `sample_size` of one or two positive integers in its configuration, got {size!r}; give "
+        "the side in latents that it was trained at: `unet.register_to_config(sample_size=32)`"
     )
 
 

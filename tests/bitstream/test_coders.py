@@ -78,6 +78,27 @@ def test_a_stream_of_likely_decisions_keeps_its_zeros_but_16_and_survives():
     decoder.finish()
 
 
+@pytest.mark.parametrize(("code", "is_valid"), [(0xFFFEFFFF, True), (0xFFFF0000, False), (0xFFFFFFFE, False)])
+def test_values_beyond_the_last_symbol_are_rejected(code, is_valid):
+    """65536 symbols of weight 1 do not fill the first span: 65535 · 65536 = FFFF0000."""
+    decoder = RangeDecoder(code.to_bytes(4, "big"))
+    assert decoder.target(65536) == 65535
+    if is_valid:
+        decoder.narrow(65535, 1, 65536)
+    else:
+        with pytest.raises(CorruptSectionError, match="no encoder writes"):
+            decoder.narrow(65535, 1, 65536)
+
+
+@pytest.mark.parametrize(("code", "is_valid"), [(0xFFFFFFFE, True), (0xFFFFFFFF, False)])
+def test_a_first_value_beyond_the_span_is_rejected(code, is_valid):
+    if is_valid:
+        RangeDecoder(code.to_bytes(4, "big"))
+    else:
+        with pytest.raises(CorruptSectionError, match="starts with a value that no encoder writes"):
+            RangeDecoder(code.to_bytes(4, "big"))
+
+
 def test_a_reader_does_not_go_on_long_after_the_end():
     decoder, num_decisions = RangeDecoder(b"\x12\x34"), 0
     with pytest.raises(CorruptSectionError, match="ends before its last symbol"):

@@ -124,6 +124,10 @@ def test_derived_keys_are_what_they_were():
     assert bitstream.derive_key("pässword", salt) == expected
 
 
+def test_eight_characters_are_a_passphrase():
+    assert bitstream.Passphrase("12345678").text == "12345678"
+
+
 @pytest.mark.parametrize("text", ["", "1234567", None, b"12345678"])
 def test_short_passphrases_are_refused(text):
     with pytest.raises(ValueError, match="at least 8 characters"):

@@ -236,6 +236,13 @@ def test_coders_that_cannot_be_registered(coders, coder, message):
     assert registry.optional_coder(3) is toy.CODERS[0]
 
 
+@pytest.mark.parametrize("kind", [1, 127])
+def test_the_first_and_the_last_kind_can_be_registered(kind):
+    payload = replace(PLAIN, layers=(Words(kind, "a"),))
+    with registry.registered(toy.WordsCoder(kind)):
+        assert bitstream.decode(bitstream.encode(payload), strict=True) == payload
+
+
 def test_registered_coders_go_with_their_block_even_after_an_error():
     with pytest.raises(ValueError, match="has kind 3"), registry.registered(toy.WordsCoder(3), toy.WordsCoder(3)):
         pass

@@ -1,6 +1,7 @@
 """One test for each way in which bytes can be wrong."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def scripted_color(monkeypatch, bits, rows=1, columns=1):
     The reader itself says which probabilities they have, so the stream is whole and differs from an encoder's in
     nothing but what it says.
     """
-    encoder, script = RangeEncoder(), iter(bits)
+    encoder, script = RangeEncoder(), bits if isinstance(bits, Iterator) else iter(bits)
 
     class Recorder:
         def __init__(self, data):
@@ -156,7 +157,9 @@ def test_levels_beyond_the_limit_are_rejected(monkeypatch, size, is_valid, sign)
 
 
 def test_a_level_of_too_many_bits_is_rejected(monkeypatch):
-    color = scripted_color(monkeypatch, [1, 0, 1, 1, *[1] * 15, 0])
+    script = iter([1, 0, 1, 1, *[1] * 1000])
+    color = scripted_color(monkeypatch, script)
+    assert len(list(script)) == 985  # no reader asks after the 15th
     with pytest.raises(bitstream.CorruptSectionError, match="beyond 32767"):
         bitstream.decode(build(color_head=bytes([32]) + sides(1, 1), color=color))
 

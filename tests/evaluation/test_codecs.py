@@ -268,6 +268,7 @@ PATH = st.text("ab:@=,\\\\/ .é", min_size=1)  # what names of folders and files
 @given(PATH, PATH, st.permutations(["pipeline", "segmenter", "steps"]))
 @example("C:\\m", "torchvision/deeplabv3_resnet101:/w.pth", ["pipeline", "segmenter", "steps"])
 @example("/me@x/p", "a:b=c", ["segmenter", "steps", "pipeline"])
+@example("/me@budget", "a,b", ["segmenter", "steps", "pipeline"])
 def test_options_of_sgc_are_whole_whatever_they_hold(pipeline, segmenter, order):
     options = {"pipeline": pipeline, "segmenter": segmenter, "steps": "4"}
     options = {key: options[key] for key in order}
@@ -354,8 +355,8 @@ def test_sgc_draws_by_seed_from_its_file(tiny_pipeline_folder, landscape, tmp_pa
         make_codec("sgc:pipeline=nowhere").check()
 
 
-def test_sgc_keeps_a_budget_of_its_own(photo, tmp_path):
+def test_sgc_keeps_a_budget_of_its_own(photo, tiny_pipeline_folder, tmp_path):
     codec = make_codec("sgc:max_bytes=60")
     assert (codec.name, codec.title) == ("sgc-max-bytes-60", "SGC (landscape-256), ≤ 60 B")
-    codec.encode(photo, tmp_path / "a.sgc")
+    make_codec(f"sgc:pipeline={tiny_pipeline_folder}:max_bytes=60").encode(photo, tmp_path / "a.sgc")
     assert 30 < (tmp_path / "a.sgc").stat().st_size <= 60

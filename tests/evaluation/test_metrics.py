@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 
 from sgc_diffusion.evaluation.metrics import METRICS, load_metrics, segmenter
-from sgc_diffusion.evaluation.metrics.distortion import block_ssim, ms_ssim, psnr, si_ssim, ssim
+from sgc_diffusion.evaluation.metrics.distortion import block_ssim, gradient_magnitude, ms_ssim, psnr, si_ssim, ssim
 from sgc_diffusion.features.grad_cam import load_grad_cam
 
 PIXEL_METRICS = ("psnr", "ssim", "ms_ssim")
@@ -135,6 +135,18 @@ def test_ms_ssim_is_the_product_over_scales():
         half = original.shape[0] // 2
         original, decoded = (one.reshape(half, 2, half, 2, 3).mean(axis=(1, 3)) for one in (original, decoded))
     assert ms_ssim(*pair(192)) == pytest.approx(values.mean(), abs=2e-5)
+
+
+def test_ms_ssim_of_a_negative_is_zero():
+    original, _ = pair(192)
+    assert ms_ssim(original, 255 - original) == 0
+
+
+def test_the_gradient_of_a_ramp_is_its_slope():
+    columns, rows = np.meshgrid(3 * np.arange(20), 4 * np.arange(20))
+    ramp = Image.fromarray((columns + rows).astype(np.uint8))
+    assert gradient_magnitude(ramp) == gradient_magnitude(ramp.convert("RGB")) == 5
+    assert gradient_magnitude(Image.new("RGB", (9, 9), "teal")) == 0
 
 
 def test_si_ssim_of_a_constant_importance_is_the_mean_block_ssim():

@@ -16,6 +16,7 @@ from PIL import Image
 from sgc_diffusion.evaluation.codecs import make_codec
 from sgc_diffusion.evaluation.coding import decoded_path
 from sgc_diffusion.evaluation.report import write_report
+from sgc_diffusion.evaluation.scoring import WHOLE_SET
 
 ROOT = Path(__file__).parents[2]
 NUM_PICTURES = 8
@@ -184,6 +185,30 @@ def test_codecs_of_other_sizes_are_not_in_the_verdict(tmp_path):
     assert page.tables["verdict"][0][1][1][0] == "1.26 ×"  # still set beside each other, with the ratio
 
 
+def test_a_codec_of_fewer_bytes_is_no_rival_either(tmp_path):
+    ours = make_result("sgc", metrics={"psnr": 20 + RISING})
+    theirs = make_result("vvc-qp50", metrics={"psnr": 10 + RISING}, size_bytes=79)
+    assert (
+        "No verdict: no two codecs take about as many bytes (VVC-QP50 79 and SGC 100)"
+        in report(tmp_path, ours, theirs)[1]
+    )
+
+
+def test_other_ways_of_this_codec_are_no_rivals(tmp_path):
+    names = ("sgc", "sgc-preset-fast", "vvc-budget")
+    results = [make_result(name, metrics={"psnr": place + RISING}) for place, name in enumerate(names)]
+    text = report(tmp_path, *results)[1]
+    assert text.count("At about **100 bytes**") == 2
+    assert "bpp), SGC and VVC-BUDGET:" in text and "bpp), SGC-PRESET-FAST and VVC-BUDGET:" in text
+
+
+def test_a_failure_of_the_set_is_no_picture(tmp_path):
+    failures = [{"image": WHOLE_SET, "error": "metrics of the set: no"}, {"image": "p99", "error": "damaged"}]
+    page, _, summary = report(tmp_path, make_result("sgc", metrics={"psnr": 20 + RISING}, failures=failures))
+    assert (summary["sgc"]["num_images"], summary["sgc"]["num_failures"]) == ("9", "2")
+    assert [text for text, _ in page.tables["failures"][0][1]] == ["SGC", WHOLE_SET, "metrics of the set: no"]
+
+
 def test_one_codec_alone_has_no_verdict(tmp_path):
     assert "it takes two to compare" in report(tmp_path, make_result("sgc", metrics={"psnr": 20 + RISING}))[0].text
 
@@ -219,6 +244,14 @@ def test_unavailable_metrics_are_said_with_the_command(tmp_path):
     assert f"(1) MUSIQ: {NO_WEIGHTS}" in page.text and f"(1) MUSIQ: {NO_WEIGHTS}" in text
     (published,) = page.tables["published"]
     assert published[-1][2][0] == "unavailable"
+    lacks = {"musiq": NO_WEIGHTS, "lpips": NO_WEIGHTS}
+    page, _, _ = report(tmp_path, *(make_result(name, metrics_unavailable=lacks) for name in ("sgc", "original")))
+    assert [numbers_row(page, "SGC")[name][0] for name in ("MUSIQ ↑", "LPIPS ↓")] == [
+        "unavailable (1)",
+        "unavailable (2)",
+    ]
+    original = numbers_row(page, "ORIGINAL")  # of which LPIPS, which compares with it, says nothing
+    assert [original[name][0] for name in ("MUSIQ ↑", "LPIPS ↓")] == ["unavailable (1)", "–"]
 
 
 def test_the_papers_table_stands_beside_ours(tmp_path):

@@ -50,3 +50,9 @@ def test_check_rejects(arguments):
 def test_forward_rejects_a_float_map():
     with pytest.raises(ValueError, match="`color_map` must be uint8"):
         color_transform.quantize(np.zeros((4, 4, 3)), 16)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (3,), (1, 4, 4, 3)])
+def test_levels_of_another_shape_are_rejected(shape):
+    with pytest.raises(ValueError, match=r"`levels` must be int16 of shape \(h, w, 3\)"):
+        color_transform.dequantize(np.zeros(shape, np.int16), 16)

@@ -132,11 +132,11 @@ def test_schedulers_of_the_user_draw_too(kind, options, spacing, strength):
 
 
 def test_a_picture_of_another_kind_of_denoiser_is_refused():
-    with pytest.raises(ValueError, match="`scheduler` must be .* got FlowMatchEulerDiscreteScheduler, which cannot"):
+    with pytest.raises(ValueError, match=r"`scheduler` must be .* got FlowMatchEulerDiscreteScheduler, which cannot"):
         select_timesteps(diffusers.FlowMatchEulerDiscreteScheduler(), 4, 1.0, CPU)
     with pytest.raises(ValueError, match="`skip_prk_steps=True`"):
         select_timesteps(PNDMScheduler(), 20, 0.7, CPU)
-    with pytest.raises(ValueError, match="`scheduler` must be one of ddim, .* got 'euler'"):
+    with pytest.raises(ValueError, match=r"`scheduler` must be one of ddim, .* got 'euler'"):
         build_scheduler("euler", DDIMScheduler())
 
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
+from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.synthesis.color_matching import match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
@@ -125,9 +126,9 @@ def test_samplers_find_the_data_when_the_prediction_is_right(tiny_pipeline, name
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     condition = torch.zeros(1, 2, 8, 8)
     predict = label_predictor(Oracle(), condition, 2, 2.0)
-    found = denoise(predict, scheduler, torch.zeros_like(target), noise, timesteps, lambda i, t, z: z)
+    drawn = denoise(predict, scheduler, torch.zeros_like(target), noise, timesteps, lambda i, t, z: z)
     assert len(timesteps) == 14
-    assert (found - target).abs().max() < 0.1
+    assert (drawn - target).abs().max() < 0.1
 
 
 def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):
@@ -148,6 +149,26 @@ def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):
     assert torch.count_nonzero(without[:3]) == 0 and torch.equal(without[3:], torch.ones(2, 8, 8))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("guidance_scale", [0.0, 1.0, 2.5])
+def test_guidance_of_one_is_the_plain_prediction(tiny_pipeline, guidance_scale):
+    """One asks the denoiser once; any other scale goes from what it says without labels towards what it says with."""
+    unet, num_asked = tiny_pipeline.unet, []
+    numbers = torch.Generator().manual_seed(0)
+    latents, condition = (torch.randn(2, planes, 8, 8, generator=numbers) for planes in (4, 28))
+    unlabeled = torch.cat([torch.zeros(2, 24, 8, 8), condition[:, 24:]], dim=1)
+    timestep, window = torch.tensor(400), (slice(0, 8), slice(0, 8))
+    plain, without = (unet(torch.cat([latents, part], dim=1), timestep).sample for part in (condition, unlabeled))
+    assert (plain - without).abs().max() > 1e-3
+    unet.register_forward_hook(lambda module, inputs, output: num_asked.append(len(inputs[0])))
+    predicted = label_predictor(unet, condition, 24, guidance_scale)(latents, timestep, window)
+    assert num_asked == ([2] if guidance_scale == 1 else [4])
+    if guidance_scale == 1:
+        assert torch.equal(predicted, plain)
+    else:
+        assert torch.allclose(predicted, without + guidance_scale * (plain - without), atol=1e-5)
+
+
 @pytest.mark.parametrize("fill", [0.0, 1.0])
 def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline, fill):
     """From a start without any detail, full fill gives the unit variance that the denoiser was trained with."""
@@ -164,6 +185,57 @@ def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline
     alpha = float(scheduler.alphas_cumprod[int(timesteps[0])])
     assert 0.2 < alpha < 0.8
     assert seen[0].var().item() == pytest.approx(1.0 if fill else 1 - alpha, abs=0.03)
+
+
+def variance_of_start(trained, strength, fill):
+    """Return that of what the denoiser is shown first, of a start without any detail, and that of its noise level."""
+    noise, seen = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)), []
+    scheduler = build_scheduler("dpm-solver++", trained)
+    timesteps = select_timesteps(scheduler, 20, strength, torch.device("cpu"))
+
+    def predict(latents, timestep, window):
+        seen.append(latents)
+        return torch.zeros_like(latents)
+
+    denoise(
+        predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z,
+        detail_fill=fill, is_interrupted=lambda: True,
+    )  # fmt: skip
+    assert len(seen) == 1
+    return seen[0].var().item(), 1 - float(scheduler.alphas_cumprod[int(timesteps[0])])
+
+
+def test_the_noise_that_makes_up_for_detail_fades_with_the_strength(tiny_pipeline):
+    """Where the start outweighs the noise, the denoiser cannot turn the addition into detail any more."""
+    strengths = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.7, 1.0)
+    variances, levels = np.transpose([variance_of_start(tiny_pipeline.scheduler, s, 3.0) for s in strengths])
+    assert variances[0] / levels[0] == pytest.approx(1, abs=0.03)
+    assert (np.diff(variances[:7]) > 0).all() and (np.diff((variances / levels)[:6]) > 0).all()
+    for variance, level in zip(variances[-3:], levels[-3:], strict=True):  # in full, as before it faded
+        assert variance == pytest.approx(level + 3 * (1 - level), rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    pipeline = SemanticCompressionPipeline.from_pretrained("landscape-256")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_a_picture_nears_the_smooth_base_as_the_strength_falls(embedded, landscape):
+    payload = embedded.analyze(landscape(256, 256))
+    base = (upsample_color(payload.color_map, 256, 256) / 2 + 0.5).permute(1, 2, 0).numpy()
+    fill, distances = embedded.config.detail_fill, []
+    for strength in (0.01, 0.1, 0.3):
+        drawn = embedded(payload, strength=strength, output_type="np").images[0]
+        distances.append(255 * np.sqrt(np.mean((drawn - base) ** 2)))
+    embedded.register_to_config(detail_fill=0.0)
+    plain = embedded(payload, strength=0.01, output_type="np").images[0]
+    embedded.register_to_config(detail_fill=fill)
+    assert fill > 1 and (np.diff(distances) > 0).all()
+    drawn = embedded(payload, strength=0.01, output_type="np").images[0]
+    assert 255 * np.sqrt(np.mean((drawn - plain) ** 2)) < 1
+    assert distances[0] - 255 * np.sqrt(np.mean((plain - base) ** 2)) < 1
 
 
 def test_the_gain_scales_the_noise_that_is_started_from():
