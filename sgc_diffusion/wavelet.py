@@ -33,6 +33,12 @@ STRIP_ROWS = 256  # rows converted at a time, which bounds the memory
 MIN_LOW_SIDE = 8  # the low band is not split when one side would fall below it
 ORIENTATIONS = ("low", "hl", "lh", "hh")
 _WEIGHT_BITS = 10
+# Weights, in 1/64, of the second differences of the low band before and after a detail; part of the file format.
+FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
+FILTERED_SCALES = 2  # the finest so many scales have filters of their own
+_COST_CELLS = 1 << 16  # of a band that are looked at to choose a filter, about
+_SIZE_COSTS = np.array([(2 * (1 + size) ** 8).bit_length() for size in range(512)])  # eighths of a bit, about
+NO_FILTERS = np.zeros((3, FILTERED_SCALES, 2), dtype=np.uint8)
 
 
 def num_decompositions(height: int, width: int) -> int:
@@ -100,7 +106,41 @@ def from_ycocg(channels: np.ndarray) -> np.ndarray:
     return np.clip(np.stack([blue + orange, greenness + middle, blue], axis=-1), 0, 255).astype(np.uint8)
 
 
-def forward(picture: np.ndarray, color_map: np.ndarray) -> list[list[list[np.ndarray]]]:
+def predicted(low: np.ndarray, num_high: int, number: int) -> np.ndarray:
+    """Return what a filter adds to details along the first axis, (num_high, w) int16, from the low band (n, w)."""
+    before, after = FILTERS[number]
+    curve = _laid_out_as(low, num_high + 1)
+    curve[...] = 0
+    inner = low[: num_high + 2]
+    curve[1 : len(inner) - 1] = inner[:-2] + inner[2:] - 2 * inner[1:-1]
+    return (before * curve[:-1] + after * curve[1:] + 32) >> 6
+
+
+def choose_filters(channel: np.ndarray) -> np.ndarray:
+    """Return the numbers of the filters, (2, 2) uint8 by scale − 1 and direction, that leave the smallest details."""
+    chosen = np.zeros((FILTERED_SCALES, 2), dtype=np.uint8)
+    low = channel
+    for scale in range(min(FILTERED_SCALES, num_decompositions(*channel.shape))):
+        low, hl, lh, _ = _split_once(low)
+        for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
+            every = max(1, details.size // _COST_CELLS)
+            base, details = base[:, ::every], details[:, ::every]
+            costs = [
+                int(_SIZE_COSTS[np.minimum(np.abs(details + predicted(base, len(details), number)), 511)].sum())
+                for number in range(len(FILTERS))
+            ]
+            chosen[scale, direction] = int(np.argmin(costs))
+    return chosen
+
+
+def _split_once(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rows_low, rows_high = _split_axis(values.T)
+    low, lh = _split_axis(rows_low.T)
+    hl, hh = _split_axis(rows_high.T)
+    return low, hl, lh, hh
+
+
+def forward(picture: np.ndarray, color_map: np.ndarray, filters: np.ndarray | None = None) -> tuple[list, np.ndarray]:
     """Transform a picture.
 
     Args:
@@ -117,13 +157,15 @@ def forward(picture: np.ndarray, color_map: np.ndarray) -> list[list[list[np.nda
         stop = min(start + STRIP_ROWS, height)
         base = to_ycocg(smooth_rows(color_map, height, width, start, stop))
         residual[:, start:stop] = to_ycocg(picture[start:stop]) - base
-    return [split(channel) for channel in residual]
+    if filters is None:
+        filters = np.stack([choose_filters(channel) for channel in residual])
+    return [split(channel, part) for channel, part in zip(residual, filters, strict=True)], filters
 
 
-def inverse(channels: list[list[list[np.ndarray]]], color_map: np.ndarray, height: int, width: int) -> np.ndarray:
+def inverse(channels: list, filters: np.ndarray, color_map: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 of bands as `forward` returns them; clipped to 0 … 255."""
     picture = np.empty((height, width, 3), dtype=np.uint8)
-    residual = np.stack([merge(scales) for scales in channels])
+    residual = np.stack([merge(scales, part) for scales, part in zip(channels, filters, strict=True)])
     for start in range(0, height, STRIP_ROWS):
         stop = min(start + STRIP_ROWS, height)
         base = to_ycocg(smooth_rows(color_map, height, width, start, stop))
@@ -131,24 +173,28 @@ def inverse(channels: list[list[list[np.ndarray]]], color_map: np.ndarray, heigh
     return picture
 
 
-def split(channel: np.ndarray) -> list[list[np.ndarray]]:
-    """Return the scales of one channel (H, W) int16, the coarsest first."""
+def split(channel: np.ndarray, filters: np.ndarray) -> list[list[np.ndarray]]:
+    """Return the scales of one channel (H, W) int16, the coarsest first, with its filters (2, 2)."""
     scales = []
     low = channel
-    for _ in range(num_decompositions(*channel.shape)):
-        rows_low, rows_high = _split_axis(low.T)
-        low, lh = _split_axis(rows_low.T)
-        hl, hh = _split_axis(rows_high.T)
+    for scale in range(num_decompositions(*channel.shape)):
+        low, hl, lh, hh = _split_once(low)
+        if scale < FILTERED_SCALES:
+            hl = hl + predicted(low.T, hl.shape[1], filters[scale, 0]).T
+            lh = lh + predicted(low, lh.shape[0], filters[scale, 1])
         scales.append([hl, lh, hh])
     return [[low], *reversed(scales)]
 
 
-def merge(scales: list[list[np.ndarray]]) -> np.ndarray:
+def merge(scales: list[list[np.ndarray]], filters: np.ndarray) -> np.ndarray:
     """Return the channel (H, W) int16 that `split` took apart."""
     low = scales[0][0]
-    for hl, lh, hh in scales[1:]:
+    for scale, (hl, lh, hh) in zip(range(len(scales) - 2, -1, -1), scales[1:], strict=True):
+        if scale < FILTERED_SCALES:
+            hl = hl - predicted(low.T, hl.shape[1], filters[scale, 0]).T
+            lh = lh - predicted(low, lh.shape[0], filters[scale, 1])
         rows_low, rows_high = _merge_axis(low, lh), _merge_axis(hl, hh)
-        low = np.ascontiguousarray(_merge_axis(rows_low.T, rows_high.T).T)
+        low = _merge_axis(rows_low.T, rows_high.T).T
     return low
 
 
@@ -172,29 +218,42 @@ def band_sides(height: int, width: int) -> Iterator[tuple[int, str, int, int]]:
 
 
 def _split_axis(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split along the first axis into low and high."""
+    """Split along the first axis into low and high, both laid out in memory as the argument."""
     if len(values) == 1:
-        return values.copy(), values[:0].copy()
-    even, high = values[0::2], values[1::2].copy()
-    following = even[1:] if len(even) > len(high) else np.concatenate([even[1:], even[-1:]])
-    high -= (even[: len(high)] + following) >> 1
+        return values.copy(order="K"), values[:0].copy(order="K")
+    even, high = values[0::2], values[1::2].copy(order="K")
+    high -= (even[: len(high)] + _following(even, len(high))) >> 1
     return even + _update(high, len(even)), high
 
 
 def _merge_axis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Undo `_split_axis`."""
     if len(high) == 0:
-        return low.copy()
-    merged = np.empty((len(low) + len(high), *low.shape[1:]), dtype=low.dtype)
+        return low.copy(order="K")
+    merged = _laid_out_as(low, len(low) + len(high))
     even = merged[0::2]
     np.subtract(low, _update(high, len(low)), out=even)
-    following = even[1:] if len(low) > len(high) else np.concatenate([even[1:], even[-1:]])
-    np.add(high, (even[: len(high)] + following) >> 1, out=merged[1::2])
+    np.add(high, (even[: len(high)] + _following(even, len(high))) >> 1, out=merged[1::2])
     return merged
+
+
+def _following(even: np.ndarray, num_high: int) -> np.ndarray:
+    """Return the even number after each odd one; at the end the one before."""
+    return even[1:] if len(even) > num_high else np.concatenate([even[1:], even[-1:]])
 
 
 def _update(high: np.ndarray, num_low: int) -> np.ndarray:
     """Return (d_k₋₁ + d_k + 2) >> 2 for every low number."""
-    before = np.concatenate([high[:1], high[: num_low - 1]])
-    after = high if num_low == len(high) else np.concatenate([high, high[-1:]])
-    return (before + after + 2) >> 2
+    total = np.concatenate([high[:1], high[: num_low - 1]])
+    total += high if num_low == len(high) else np.concatenate([high, high[-1:]])
+    total += 2
+    total >>= 2
+    return total
+
+
+def _laid_out_as(array: np.ndarray, length: int) -> np.ndarray:
+    """Return an empty array with so many rows and the columns, dtype and memory order of another."""
+    is_transposed = array.strides[0] < array.strides[1]
+    shape = (array.shape[1], length) if is_transposed else (length, array.shape[1])
+    empty = np.empty(shape, dtype=array.dtype)
+    return empty.T if is_transposed else empty

@@ -64,6 +64,11 @@ class Band:
         self.values = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
         self.active = np.zeros((rows, columns), dtype=bool)
 
+    def unshare(self) -> None:
+        """Copy the arrays, so that who had them before keeps them as they were."""
+        if self.values is not None and self.active is not None:
+            self.values, self.active = self.values.copy(), self.active.copy()
+
     def gain(self) -> int:
         """Binary logarithm, in eighths, of the norm of what a coefficient of size one adds to the picture."""
         gains = (_LOW_GAINS, _SINGLE_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS)[self.orientation]
@@ -100,9 +105,9 @@ def to_phases(coefficients: np.ndarray) -> np.ndarray:
     return phases
 
 
-def from_phases(phases: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return the band (rows, columns) of phases with margins (4, …)."""
+def from_phases(phases: np.ndarray) -> np.ndarray:
+    """Return the coefficients, (8·m, 8·n), of phases with margins (4, 4·m + 2, 4·n + 2)."""
     whole = np.empty((2 * (phases.shape[1] - 2), 2 * (phases.shape[2] - 2)), dtype=phases.dtype)
     for phase in range(4):
         whole[phase >> 1 :: 2, phase & 1 :: 2] = phases[phase, 1:-1, 1:-1]
-    return whole[:rows, :columns]
+    return whole

@@ -1,183 +1,211 @@
-"""Contexts of the detail coder: what is known about coefficients before a plane of them is coded.
+"""Contexts of the detail coder: what is known about a coefficient before a plane of it is coded.
 
-TODO normative text
+A *size* is what is known of |c| of some coefficient, in quarters of 2^p for the plane p that is being coded, at most
+255: 0 while it is known to be 0 down to its plane k, else ⌊(4·known + 2·2^k − 2) / 2^p⌋, the middle of what it can be.
+Outside of a band, and in bands of which nothing is known, sizes and values are 0. A *step* of a number is how many
+limits of a list it reaches.
+
+The next bit of |c| is asked for with the sum of the log-odds of five tables at these places:
+  energy    the step in `ENERGY_LIMITS` of Σ weight · size over the eleven features below, and the *start*: 0, 1, 2 or 3
+            as |c| is known to be 0, 1, 2 … or 3 and more times 2^(p+1); the sum of three tables: by channel, orientation
+            and turn; by plane and channel; by scale and orientation
+  shape     the steps of the first three features, and whether the start is above 0
+  cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
+  agree     the tilts left-right and up-down, each times the sign of c, and the start
+The features: the sums of the sizes of the two neighbors left and right, the two above and below, the four at the
+corners, the two two columns away, the two two rows away; the size of the parent (row ⌊i/2⌋, column ⌊j/2⌋ of the next
+coarser scale, same orientation), of the cousin (the same place in HL for LH; the mean of HL and LH, rounded down, for
+HH), of the same place in Y, and in Co for Cg; the sum of the sizes of the four nearest neighbors of that place in Y.
+
+A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
+
+The sign of c is asked for, once c is known not to be 0, with the sum of three tables at these places:
+  near      tilts left-right, up-down and of the corners (below, in or above the middle), sign of the parent's value
+  scale     tilts left-right and up-down, by scale and orientation
+  cross     in Y, then in Co, at the same place: sign of the value, step of the size in `SIGN_SIZE_LIMITS`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sgc_diffusion.bitstream.detail_bands import HH, LH, LOW, Band, from_phases
+from sgc_diffusion.bitstream.detail_bands import LOW, Band, from_phases
 
-PHASE_ORDER = (0, 3, 1, 2)
-NUM_FEATURES = 11
-MULTIPLICITIES = (2, 2, 4, 2, 2, 1, 1, 1, 1, 4, 1)
+NUM_FEATURES = 10
 NUM_ENERGIES = 32
-# Table name → (entries per choice of constants…, varying entries)
-SHAPES = {
-    "start": (12, 3, 9, 2, 4),
-    "block_place": (12, 3, 9, 4, 2),
-    "block_near": (3, 4, 2, 25 * 8),
+ENERGY_LIMITS = tuple(int(8 * 2 ** (step / 2.4)) for step in range(NUM_ENERGIES - 1))
+NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
+PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
+TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
+BLOCK_LIMITS = (1, 3, 8, 20, 50, 120, 300)
+NUM_SCALES = 9  # that tables tell apart: 0 … 7, 8 and more
+# Entries of each table: by its constants, and last by what varies in a batch.
+TABLE_SHAPES = {
+    "filter": (3, 2, 2, 8),
+    "start": (12, 3, NUM_SCALES, 2, 4),
+    "block_place": (12, 3, NUM_SCALES, 4, 2),
+    "block_near": (3, 4, 2, 200),
     "block_other": (3, 4, 512),
     "energy_phase": (3, 4, 4, NUM_ENERGIES * 4),
     "energy_plane": (12, 3, NUM_ENERGIES * 4),
-    "energy_scale": (9, 4, NUM_ENERGIES * 4),
-    "shape": (3, 4, 2, 256),
+    "energy_scale": (NUM_SCALES, 4, NUM_ENERGIES * 4),
+    "shape": (3, 4, 2, 250),
     "cross": (3, 4, 1250),
-    "sign_near": (3, 9, 4, 75),
-    "sign_cross": (3, 4, 27),
+    "agree": (3, 4, 2, 196),
+    "sign_near": (3, 4, 2, 441),
+    "sign_scale": (NUM_SCALES, 4, 49),
+    "sign_cross": (3, 4, 81),
 }
+Tables = list[tuple[str, tuple[int, ...]]]  # tables with their constants
+Groups = list[tuple[Tables, np.ndarray]]  # and the place (n,) in each that several tables share
+
+_ENERGY_STEPS = np.searchsorted(ENERGY_LIMITS, np.arange(1 << 16), side="right").astype(np.uint8)
+_BLOCK_STEPS = np.searchsorted(BLOCK_LIMITS, np.arange(BLOCK_LIMITS[-1] + 1), side="right").astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Question:
-    """A batch of decisions and where their log-odds stand.
-
-    Attributes:
-        groups: pairs of tables, each with its constant indices, and one varying index (n,) that they share.
-        truth: (n,) bool, or None in a decoder.
-    """
-
-    groups: list[tuple[list[tuple[str, tuple[int, ...]]], np.ndarray]]
-    size: int
-
-
-def scaled(values: np.ndarray, known: int, plane: int) -> np.ndarray:
-    """Return how large coefficients are, in quarters of 2^plane, at most 255; uint16 of the same shape.
-
-    Args:
-        values: int16, known down to the plane `known`; 0 stands for 0, others for the middle of what they can be.
-        known: 0 … 12.
-        plane: 0 … 11.
-    """
+def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
+    """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
     sizes = np.abs(values).view(np.uint16) << 2
-    if known:
-        sizes += (sizes != 0).astype(np.uint16) * np.uint16((2 << known) - 2)
+    if known_plane:
+        sizes += (sizes != 0).astype(np.uint16) * np.uint16((2 << known_plane) - 2)
     sizes >>= plane
     return np.minimum(sizes, 255, out=sizes)
 
 
-def fitted(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the array cut or filled with zeros at its end to a shape."""
-    if array.shape == shape:
-        return array
-    result = np.zeros(shape, dtype=array.dtype)
-    rows, columns = min(shape[0], array.shape[0]), min(shape[1], array.shape[1])
-    result[:rows, :columns] = array[:rows, :columns]
+def steps(numbers: np.ndarray | None, limits: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    """Return how many limits the numbers of this shape reach, uint8; None stands for zeros."""
+    result = np.full(shape, sum(limit <= 0 for limit in limits), dtype=np.uint8)
+    if numbers is not None:
+        result[...] = 0
+        for limit in limits:
+            result += numbers >= limit
     return result
+
+
+def tilt(sums: np.ndarray, plane: int) -> np.ndarray:
+    """Return the tilts, 0 … 6 uint8, of sums of signed values."""
+    return steps(sums >> plane, TILT_LIMITS, sums.shape)
+
+
+def block_steps(sums: np.ndarray) -> np.ndarray:
+    """Return the steps, 0 … 7 intp, of sums of sizes over a block."""
+    return _BLOCK_STEPS[np.minimum(sums, BLOCK_LIMITS[-1])].astype(np.intp)
 
 
 @dataclass
 class Surroundings:
-    """Other bands of the same place as a band's, each (…) uint16 of `scaled`, or None where nothing is known."""
+    """Other bands at the place of a band of m×n blocks; None where nothing is known.
 
-    parent: np.ndarray | None = None  # (4·m, 4·n): of the cell of the next coarser scale, the same for all phases
-    cousin: np.ndarray | None = None  # (4, 4·m + 2, 4·n + 2): other orientations of the scale
-    luma: np.ndarray | None = None  # (4, 4·m + 2, 4·n + 2): Y
-    orange: np.ndarray | None = None  # (4, 4·m + 2, 4·n + 2): Co, for Cg
+    Attributes:
+        parent: (4·m, 4·n) uint16 sizes, the same for all phases.
+        cousin: (4, 4·m + 2, 4·n + 2) uint16 sizes.
+        luma: as `cousin`.
+        orange: as `cousin`.
+        parent_values: (4·m, 4·n) int16.
+        luma_values: (4, 4·m + 2, 4·n + 2) int16.
+        orange_values: as `luma_values`.
+    """
+
+    parent: np.ndarray | None = None
+    cousin: np.ndarray | None = None
+    luma: np.ndarray | None = None
+    orange: np.ndarray | None = None
+    parent_values: np.ndarray | None = None
     luma_values: np.ndarray | None = None
     orange_values: np.ndarray | None = None
-    parent_values: np.ndarray | None = None
+
+    def rows(self, rows: slice) -> Surroundings:
+        """Return the part of some rows of each phase."""
+        padded = slice(rows.start, rows.stop + 2)
+        return Surroundings(
+            *(
+                None if part is None else part[rows] if part.ndim == 2 else part[:, padded]
+                for part in (getattr(self, field.name) for field in fields(self))
+            )
+        )
 
 
 def find_surroundings(band: Band, bands: dict[tuple[int, int, int], Band], plane: int) -> Surroundings:
-    """Look up the other bands.
+    """Look up what the other bands say.
 
     Args:
         band: the one that is coded.
-        bands: every band by channel, scale, orientation.
+        bands: every band by channel, scale and orientation.
         plane: that is coded.
     """
-    found = Surroundings()
+    around = Surroundings()
     rows, columns = (4 * side for side in band.num_blocks)
-    if band.orientation != LOW:
-        parent = bands.get((band.channel, band.scale + 1, band.orientation))
-        if parent is not None and parent.values is not None:
-            whole = from_phases(parent.values, 1 << 30, 1 << 30)
-            found.parent_values = fitted(whole, (rows, columns))
-            found.parent = scaled(found.parent_values, parent.plane, plane)
-    cousins = [bands[band.channel, band.scale, kind] for kind in range(1, band.orientation)]
-    arrays = [_aligned(scaled(c.values, c.plane, plane), rows, columns) for c in cousins if c.values is not None]
-    if arrays:
-        found.cousin = arrays[0] if len(arrays) == 1 else (arrays[0] + arrays[1]) >> 1
-    for channel in range(band.channel):
+    parent = None if band.orientation == LOW else bands.get((band.channel, band.scale + 1, band.orientation))
+    if parent is not None and parent.values is not None:
+        around.parent_values = _fitted(from_phases(parent.values), rows, columns)
+        around.parent = sizes_of(around.parent_values, parent.plane, plane)
+    cousins = [bands[band.channel, band.scale, orientation] for orientation in range(1, band.orientation)]
+    sizes = [
+        np.stack([_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.plane, plane)])
+        for cousin in cousins
+        if cousin.values is not None
+    ]
+    if sizes:
+        around.cousin = sizes[0] if len(sizes) == 1 else (sizes[0] + sizes[1]) >> 1
+    for channel, name in enumerate(("luma", "orange")[: band.channel]):
         other = bands[channel, band.scale, band.orientation]
         if other.values is not None:
-            sizes = scaled(other.values, other.plane, plane)
-            if channel == 0:
-                found.luma, found.luma_values = sizes, other.values
-            else:
-                found.orange, found.orange_values = sizes, other.values
-    return found
+            setattr(around, name, sizes_of(other.values, other.plane, plane))
+            setattr(around, f"{name}_values", other.values)
+    return around
 
 
-def _aligned(phases: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    if phases.shape[1:] == (rows + 2, columns + 2):
-        return phases
-    result = np.zeros((4, rows + 2, columns + 2), dtype=phases.dtype)
-    height, width = min(rows, phases.shape[1] - 2), min(columns, phases.shape[2] - 2)
-    result[:, 1 : 1 + height, 1 : 1 + width] = phases[:, 1 : 1 + height, 1 : 1 + width]
+def _fitted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return the array cut, or filled with zeros, at its end."""
+    if array.shape == (rows, columns):
+        return array
+    result = np.zeros((rows, columns), dtype=array.dtype)
+    part = array[:rows, :columns]
+    result[: part.shape[0], : part.shape[1]] = part
     return result
 
 
 def neighbor(phases: np.ndarray, phase: int, down: int, right: int) -> np.ndarray:
     """Return, for every cell of a phase, its neighbor so many rows down and columns right, each −2 … 2: a view."""
     row, column = (phase >> 1) + down, (phase & 1) + right
-    top, left = 1 + (row >> 1), 1 + (column >> 1)
     whole = phases[(row & 1) * 2 + (column & 1)]
+    top, left = 1 + (row >> 1), 1 + (column >> 1)
     return whole[top : top + whole.shape[0] - 2, left : left + whole.shape[1] - 2]
 
 
-def features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[np.ndarray | None]:
-    """Return the eleven features of every cell of a phase, (4·m, 4·n) uint16 each; None is zero everywhere."""
-    near = lambda *places: sum_of(neighbor(sizes, phase, *place) for place in places)
-    at = lambda other, *places: None if other is None else sum_of(neighbor(other, phase, *place) for place in places)
+def neighbor_sums(phases: np.ndarray, phase: int) -> list[np.ndarray]:
+    """Return the sums over the neighbors left and right, above and below, and at the corners of every cell."""
+    left, right = neighbor(phases, phase, 0, -1), neighbor(phases, phase, 0, 1)
+    above, below = neighbor(phases, phase, -1, 0), neighbor(phases, phase, 1, 0)
+    corners = neighbor(phases, phase, -1, -1) + neighbor(phases, phase, -1, 1)
+    corners += neighbor(phases, phase, 1, -1)
+    corners += neighbor(phases, phase, 1, 1)
+    return [left + right, above + below, corners]
+
+
+def find_features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[np.ndarray | None]:
+    """Return the ten features of every cell of a phase, uint16; None is zero everywhere."""
+    luma_near = None
+    if around.luma is not None:
+        level, upright, _ = neighbor_sums(around.luma, phase)
+        luma_near = level + upright
     return [
-        near((0, -1), (0, 1)),
-        near((-1, 0), (1, 0)),
-        near((-1, -1), (-1, 1), (1, -1), (1, 1)),
-        near((0, -2), (0, 2)),
-        near((-2, 0), (2, 0)),
+        *neighbor_sums(sizes, phase),
+        neighbor(sizes, phase, 0, -2) + neighbor(sizes, phase, 0, 2),
+        neighbor(sizes, phase, -2, 0) + neighbor(sizes, phase, 2, 0),
         around.parent,
-        at(around.cousin, (0, 0)),
-        at(around.luma, (0, 0)),
-        at(around.orange, (0, 0)),
-        at(around.luma, (0, -1), (0, 1), (-1, 0), (1, 0)),
-        at(around.orange, (0, -1)) if False else None,
+        *(None if other is None else neighbor(other, phase, 0, 0) for other in (around.cousin, around.luma, around.orange)),
+        luma_near,
     ]
 
 
-def sum_of(parts: Iterator[np.ndarray]) -> np.ndarray:
-    first = next(parts)
-    second = next(parts, None)
-    if second is None:
-        return first
-    total = first + second
-    for part in parts:
-        total += part
-    return total
-
-
-def steps(values: np.ndarray | None, limits: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
-    """Return how many of the limits are reached, uint8."""
-    result = np.zeros(shape, dtype=np.uint8)
-    if values is not None:
-        for limit in limits:
-            result += values >= limit
-    return result
-
-
-def combine(weights: np.ndarray, values: list[np.ndarray | None]) -> np.ndarray:
-    """Return Σ weight · feature, uint16."""
-    total = None
-    for weight, value in zip(weights.tolist(), values, strict=True):
-        if value is not None and weight:
-            part = value * np.uint16(weight)
-            if total is None:
-                total = part
-            else:
-                total += part
-    return np.zeros_like(values[0]) if total is None else total
+def energies(features: list[np.ndarray | None], weights: np.ndarray) -> np.ndarray:
+    """Return the steps, 0 … 31 uint8, of the weighted sum of features; the weights (10,) uint8."""
+    total = np.zeros_like(features[0])
+    for weight, feature in zip(weights.tolist(), features, strict=True):
+        if feature is not None and weight:
+            total += feature * np.uint16(weight)
+    return _ENERGY_STEPS[total]
