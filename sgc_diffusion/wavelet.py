@@ -1,18 +1,10 @@
-"""Reversible steps between pixels and wavelet coefficients, and the smooth base under them; integers alone.
+"""Reversible steps between pixels and wavelet coefficients, over the smooth base; integers alone.
 
     color map ──enlarge──▶ smooth base ─┐
     picture ──────────────YCoCg-R──────(−)──▶ residual ──5/3──▶ bands        (`forward`; `inverse` goes back)
 
-Everything here is normative, part of the file format: all numbers are 16-bit integers in two's complement that wrap
-(32 bits inside the enlargement), `>>` rounds down, so that every machine gives the same picture.
-
-The smooth base of height H and width W over a color map of h rows and w columns of bytes:
-  1. Row y lies at n = (2y + 1)·h − H over 2H; its cell is i = ⌊n / 2H⌋, its fraction f = ⌊256·(n mod 2H) / 2H⌋.
-  2. The four weights of cells i − 1 … i + 2 (the nearest inside, where there is none) are those of Catmull and Rom,
-     −f³ + 2f² − f, 3f³ − 5f² + 2, −3f³ + 4f² + f and f³ − f² with f in 1/256, over 2: each is shifted to 1/1024,
-     rounding half up, and the second takes what lacks to 1024.
-  3. The weighted sums down the columns keep their ten fraction bits; the sums along the rows, by the same rule with
-     w and W, are shifted by 20, rounding half up, and clipped to 0 … 255.
+Everything here is normative, part of the file format: all numbers are 16-bit integers in two's complement that wrap,
+`>>` rounds down, so that every machine gives the same picture.
 
 YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1). The
 residual is that of the picture minus that of the base, in each channel.
@@ -21,24 +13,56 @@ The 5/3 step (Le Gall and Tabatabai 1988, the reversible one of JPEG 2000) of nu
 around the outermost number: d_k = x₂ₖ₊₁ − ((x₂ₖ + x₂ₖ₊₂) >> 1), then s_k = x₂ₖ + ((d_k₋₁ + d_k + 2) >> 2). One number
 alone stays as it is. It is done along every row, then down every column, giving four bands: s of s (low), d along the
 rows (HL), d down the columns (LH), d of d (HH); then again on the low band, `num_decompositions` times.
+
+Two further reversible steps suit the transform to the picture, by numbers that its first level holds:
+  - Filters: at scales 1 (the finest) and 2, a detail d_k of HL becomes d_k + ((f·c_k + g·c_k₊₁ + 32) >> 6), where
+    c_k = s_k₋₁ − 2·s_k + s_k₊₁ is the second difference of the low band of that scale along the row, 0 at its ends
+    and beyond, and f, g are from `FILTERS`; so for LH, down the columns. Most photographs take (4, 4), which is about
+    the 13/7 transform; chroma that was halved and enlarged, as in most JPEG files, takes (7, 0) or (0, 7).
+  - Mixes: then from every coefficient of Co goes (m₀·Y + 8) >> 4, and after that from that of Cg goes
+    (m₁·Y + m₂·Co + 8) >> 4, with Y and Co at the same place, Co before its own step; m is one triple for scale 1 and
+    one for the others and the low band.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from sgc_diffusion.smooth_base import smooth_rows
 
 STRIP_ROWS = 256  # rows converted at a time, which bounds the memory
 MIN_LOW_SIDE = 8  # the low band is not split when one side would fall below it
 ORIENTATIONS = ("low", "hl", "lh", "hh")
-_WEIGHT_BITS = 10
 # Weights, in 1/64, of the second differences of the low band before and after a detail; part of the file format.
 FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
 FILTERED_SCALES = 2  # the finest so many scales have filters of their own
 _COST_CELLS = 1 << 16  # of a band that are looked at to choose a filter, about
 _SIZE_COSTS = np.array([(2 * (1 + size) ** 8).bit_length() for size in range(512)])  # eighths of a bit, about
-NO_FILTERS = np.zeros((3, FILTERED_SCALES, 2), dtype=np.uint8)
+MIXES = range(-8, 8)
+
+
+def _no_filters() -> np.ndarray:
+    return np.zeros((3, FILTERED_SCALES, 2), dtype=np.uint8)
+
+
+def _no_mixes() -> np.ndarray:
+    return np.zeros((2, 3), dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class TransformChoices:
+    """What suits the transform to a picture.
+
+    Attributes:
+        filters: (3, 2, 2) uint8, 0 … 7: by channel, scale − 1 and direction (HL, LH).
+        mixes: (2, 3) int8, −8 … 7: of scale 1, of the others; Co from Y, Cg from Y, Cg from Co.
+    """
+
+    filters: np.ndarray = field(default_factory=_no_filters)
+    mixes: np.ndarray = field(default_factory=_no_mixes)
 
 
 def num_decompositions(height: int, width: int) -> int:
@@ -47,46 +71,6 @@ def num_decompositions(height: int, width: int) -> int:
     while min(height, width) >= 2 * MIN_LOW_SIDE:
         height, width, count = (height + 1) // 2, (width + 1) // 2, count + 1
     return count
-
-
-def smooth_rows(color_map: np.ndarray, height: int, width: int, start: int, stop: int) -> np.ndarray:
-    """Return rows of the smooth base.
-
-    Args:
-        color_map: (h, w, 3) uint8.
-        height: H, rows of the picture.
-        width: W, columns of the picture.
-        start: first row wanted, 0 … H.
-        stop: row after the last wanted, `start` … H.
-
-    Returns:
-        (stop − start, W, 3) uint8.
-    """
-    cells, weights = _cubic(color_map.shape[0], height, np.arange(start, stop, dtype=np.int64))
-    grid = color_map.astype(np.int32)
-    columns = sum(grid[cells[k]] * weights[k][:, None, None] for k in range(4))
-    cells, weights = _cubic(color_map.shape[1], width, np.arange(width, dtype=np.int64))
-    rows = sum(columns[:, cells[k]] * weights[k][:, None] for k in range(4))
-    half = 1 << (2 * _WEIGHT_BITS - 1)
-    return np.clip((rows + half) >> (2 * _WEIGHT_BITS), 0, 255).astype(np.uint8)
-
-
-def _cubic(num_cells: int, side: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the four cells (4, n) int64 and their weights (4, n) int32 in 1/1024 for pixels of one axis."""
-    numerator = (2 * places + 1) * num_cells - side
-    cell, rest = numerator // (2 * side), numerator % (2 * side)
-    f = 256 * rest // (2 * side)
-    cubes = [
-        -(f**3) + 2 * 256 * f**2 - 256**2 * f,
-        3 * f**3 - 5 * 256 * f**2 + 2 * 256**3,
-        -3 * f**3 + 4 * 256 * f**2 + 256**2 * f,
-        f**3 - 256 * f**2,
-    ]
-    shift = 25 - _WEIGHT_BITS
-    weights = np.stack([(cube + (1 << (shift - 1))) >> shift for cube in cubes])
-    weights[1] += (1 << _WEIGHT_BITS) - weights.sum(axis=0)
-    cells = np.clip(cell + np.arange(-1, 3)[:, None], 0, num_cells - 1)
-    return cells, weights.astype(np.int32)
 
 
 def to_ycocg(rgb: np.ndarray) -> np.ndarray:
@@ -125,11 +109,10 @@ def choose_filters(channel: np.ndarray) -> np.ndarray:
         for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
             every = max(1, details.size // _COST_CELLS)
             base, details = base[:, ::every], details[:, ::every]
-            costs = [
-                int(_SIZE_COSTS[np.minimum(np.abs(details + predicted(base, len(details), number)), 511)].sum())
-                for number in range(len(FILTERS))
-            ]
-            chosen[scale, direction] = int(np.argmin(costs))
+            chosen[scale, direction] = _least(
+                range(len(FILTERS)),
+                (details + predicted(base, len(details), number) for number in range(len(FILTERS))),
+            )
     return chosen
 
 
@@ -140,16 +123,19 @@ def _split_once(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     return low, hl, lh, hh
 
 
-def forward(picture: np.ndarray, color_map: np.ndarray, filters: np.ndarray | None = None) -> tuple[list, np.ndarray]:
+def forward(
+    picture: np.ndarray, color_map: np.ndarray, choices: TransformChoices | None = None
+) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
     """Transform a picture.
 
     Args:
         picture: (H, W, 3) uint8.
         color_map: (h, w, 3) uint8, the decoded one.
+        choices: None to find those that leave the smallest coefficients.
 
     Returns:
         For each of the channels Y, Co, Cg: scales, the coarsest first, each a list of int16 bands; the first is
-        [low] alone, the others [hl, lh, hh].
+        [low] alone, the others [hl, lh, hh]. And the choices.
     """
     height, width = picture.shape[:2]
     residual = np.empty((3, height, width), dtype=np.int16)
@@ -157,20 +143,67 @@ def forward(picture: np.ndarray, color_map: np.ndarray, filters: np.ndarray | No
         stop = min(start + STRIP_ROWS, height)
         base = to_ycocg(smooth_rows(color_map, height, width, start, stop))
         residual[:, start:stop] = to_ycocg(picture[start:stop]) - base
-    if filters is None:
-        filters = np.stack([choose_filters(channel) for channel in residual])
-    return [split(channel, part) for channel, part in zip(residual, filters, strict=True)], filters
+    filters = choices.filters if choices else np.stack([choose_filters(channel) for channel in residual])
+    channels = [split(channel, part) for channel, part in zip(residual, filters, strict=True)]
+    mixes = choices.mixes if choices else choose_mixes(channels)
+    for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
+        mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
+        for luma, orange, green in zip(lumas, oranges, greens, strict=True):
+            green -= mixed(luma, orange, mix[1], mix[2])
+            orange -= mixed(luma, orange, mix[0], 0)
+    return channels, TransformChoices(filters, mixes)
 
 
-def inverse(channels: list, filters: np.ndarray, color_map: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 of bands as `forward` returns them; clipped to 0 … 255."""
+def inverse(
+    channels: list[list[list[np.ndarray]]],
+    choices: TransformChoices,
+    color_map: np.ndarray,
+    height: int,
+    width: int,
+) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it changes; clipped to 0 … 255."""
+    for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
+        mix = choices.mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
+        for luma, orange, green in zip(lumas, oranges, greens, strict=True):
+            orange += mixed(luma, orange, mix[0], 0)
+            green += mixed(luma, orange, mix[1], mix[2])
+    residual = np.empty((3, height, width), dtype=np.int16)
+    for channel in range(3):
+        residual[channel] = merge(channels[channel], choices.filters[channel])
     picture = np.empty((height, width, 3), dtype=np.uint8)
-    residual = np.stack([merge(scales, part) for scales, part in zip(channels, filters, strict=True)])
     for start in range(0, height, STRIP_ROWS):
         stop = min(start + STRIP_ROWS, height)
         base = to_ycocg(smooth_rows(color_map, height, width, start, stop))
         picture[start:stop] = from_ycocg(residual[:, start:stop] + base)
     return picture
+
+
+def mixed(luma: np.ndarray, orange: np.ndarray, from_luma: int, from_orange: int) -> np.ndarray:
+    """Return what goes from a channel by its mix, int16."""
+    if not from_luma and not from_orange:
+        return np.zeros((), dtype=np.int16)
+    return (np.int16(from_luma) * luma + np.int16(from_orange) * orange + np.int16(8)) >> 4
+
+
+def choose_mixes(channels: list[list[list[np.ndarray]]]) -> np.ndarray:
+    """Return the mixes, (2, 3) int8, that leave the smallest details at scales 1 and 2."""
+    mixes = _no_mixes()
+    for group in range(min(2, len(channels[0]) - 1)):
+        every = max(1, channels[0][-1 - group][0].size // _COST_CELLS)
+        luma, orange, green = (
+            np.concatenate([band[::every].ravel() for band in channel[-1 - group][:2]]) for channel in channels
+        )
+        mixes[group, 0] = _least(MIXES, (orange - mixed(luma, orange, mix, 0) for mix in MIXES))
+        mixes[group, 2] = _least(MIXES, (green - mixed(luma, orange, 0, mix) for mix in MIXES))
+        second = int(mixes[group, 2])
+        mixes[group, 1] = _least(MIXES, (green - mixed(luma, orange, mix, second) for mix in MIXES))
+    return mixes
+
+
+def _least(numbers: Iterable[int], details: Iterable[np.ndarray]) -> int:
+    """Return the number whose details cost least, about; the one nearest to 0 among equals."""
+    costs = [int(_SIZE_COSTS[np.minimum(np.abs(part), 511)].sum()) for part in details]
+    return min(zip(costs, map(abs, numbers), numbers, strict=True))[2]
 
 
 def split(channel: np.ndarray, filters: np.ndarray) -> list[list[np.ndarray]]:

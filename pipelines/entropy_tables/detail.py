@@ -25,7 +25,7 @@ from train import write_tables
 
 from sgc_diffusion import wavelet
 from sgc_diffusion.bitstream import detail_bands as geometry
-from sgc_diffusion.bitstream.detail import code_filters
+from sgc_diffusion.bitstream.detail import code_choices
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 
@@ -124,15 +124,21 @@ def joined_place(name: str, constants: tuple[int, ...]) -> int:
     raise KeyError(name)
 
 
-def walk(photo: np.ndarray, decider: Recorder, weights: np.ndarray, choice: random.Random) -> None:
+def walk(
+    photo: np.ndarray,
+    decider: Recorder,
+    weights: np.ndarray,
+    choice: random.Random,
+    coder_class: type[PlaneCoder] = PlaneCoder,
+) -> None:
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
-    channels, filters = wavelet.forward(photo, color_map)
+    channels, choices = wavelet.forward(photo, color_map)
     bands = geometry.make_bands(*photo.shape[:2])
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
-    code_filters(decider, filters)
-    coder = PlaneCoder(bands, decider, weights, truth)
+    code_choices(decider, choices)
+    coder = coder_class(bands, decider, weights, truth)
     few = choice.random() < 0.3
     for level in range(geometry.NUM_LEVELS):
         if level == geometry.NUM_LEVELS - 1 or not few or choice.random() < 0.2:
@@ -175,7 +181,7 @@ def main() -> None:
     if arguments.weights:
         weights = np.load(arguments.weights)["weights"]
     else:
-        weights = detail_weights.fit(photos[:60], walk)
+        weights = detail_weights.fit(photos[:60], walk, Recorder(0.001, 0))
     choice, recorder = random.Random(1), Recorder(arguments.share, 0)
     for index, photo in enumerate(photos):
         if index % 20 == 0:

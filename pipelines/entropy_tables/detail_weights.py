@@ -18,7 +18,7 @@ from sgc_diffusion.bitstream import detail_context as context
 from sgc_diffusion.bitstream import detail_planes
 
 NUM_NEIGHBORS = np.array((2, 2, 4, 2, 2, 1, 1, 1, 1, 4))  # in each feature
-_MOST_SAMPLES = 30_000
+_MOST_SAMPLES = 20_000
 _SHARE = 0.04
 
 
@@ -51,18 +51,19 @@ class ListeningCoder(detail_planes.PlaneCoder):
         super()._code_cells(band, plane, around, sizes, turn, mask, truth)
 
 
-def fit(photos: list[np.ndarray], walk: Callable) -> np.ndarray:
+def fit(photos: list[np.ndarray], walk: Callable, decider: detail_planes.Decider) -> np.ndarray:
     """Return the weights, (3, 4, 4, 10) uint8.
 
     Args:
         photos: (H, W, 3) uint8 each.
         walk: `detail.walk`.
+        decider: who answers with the truth.
     """
     recorder, choice = FeatureRecorder(), random.Random(2)
     ListeningCoder.recorder = recorder
     weights = np.full((3, 4, 4, context.NUM_FEATURES), 8, dtype=np.uint8)
     for photo in photos:
-        walk(photo, None, weights, choice, ListeningCoder)
+        walk(photo, decider, weights, choice, ListeningCoder)
     for key, samples in recorder.samples.items():
         weights[key] = _fit_one(*(np.concatenate(parts) for parts in zip(*samples, strict=True)))
     return weights
@@ -76,7 +77,7 @@ def _fit_one(features: np.ndarray, start: np.ndarray, bits: np.ndarray) -> np.nd
     floor = torch.tensor(-1.0, requires_grad=True)
     slope, bend, bias = (torch.full((4,), value, requires_grad=True) for value in (1.0, 0.0, 0.0))
     optimizer = torch.optim.Adam([logs, floor, slope, bend, bias], lr=0.06)
-    for _ in range(120):
+    for _ in range(100):
         energy = torch.log((inputs * torch.exp(logs)).sum(dim=1) + torch.exp(floor))
         odds = slope[known] * energy + bend[known] * energy * energy + bias[known]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(odds, answers)

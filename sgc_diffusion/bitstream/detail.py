@@ -35,7 +35,7 @@ TABLE_FILE = "detail_tables.npz"
 LOSSLESS = NUM_LEVELS - 1
 _LEAST = 3  # the lowest probability, in 1/4096
 _MOST_DECISIONS_PER_BIT = 946  # 1 / −log2(4093 / 4096), rounded up
-_LARGEST_COEFFICIENT = (1 << 12) - 1
+_MOST_ODDS = 8 * 128
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class DetailState:
         height: rows of the picture.
         width: columns of the picture.
         bands: in coding order; never changed in place.
-        filters: (3, 2, 2) uint8, or None before the first level.
+        choices: of the transform, or None before the first level.
     """
 
     height: int
     width: int
     bands: tuple[Band, ...] = field(repr=False)
-    filters: np.ndarray | None = None
+    choices: wavelet.TransformChoices | None = None
 
 
 def nothing_known(height: int, width: int) -> DetailState:
@@ -88,12 +88,12 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
     """
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
-    channels, filters = wavelet.forward(picture, color_map)
-    return encode_coefficients(channels, filters, *picture.shape[:2], levels)
+    channels, choices = wavelet.forward(picture, color_map)
+    return encode_coefficients(channels, choices, *picture.shape[:2], levels)
 
 
 def encode_coefficients(
-    channels: list, filters: np.ndarray, height: int, width: int, levels: Sequence[int]
+    channels: list, choices: wavelet.TransformChoices, height: int, width: int, levels: Sequence[int]
 ) -> list[bytes]:
     """Encode coefficients as `wavelet.forward` returns them; arguments and result otherwise as of `encode_levels`."""
     bands = make_bands(height, width)
@@ -103,7 +103,7 @@ def encode_coefficients(
     for index, level in enumerate(levels):
         decider = _Encoding()
         if index == 0:
-            code_filters(decider, filters)
+            code_choices(decider, choices)
         PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
         bodies.append(decider.encoder.finish())
     return bodies
@@ -124,12 +124,12 @@ def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
         CorruptSectionError: the body is not one that an encoder writes.
     """
     decider = _Decoding(body)
-    filters = code_filters(decider, None) if before.filters is None else before.filters
+    choices = code_choices(decider, None) if before.choices is None else before.choices
     bands = [replace(band) for band in before.bands]
     coder = PlaneCoder(bands, decider, load_detail_tables()["weights"], None)
     coder.code_level(level)
     decider.decoder.finish()
-    return replace(before, bands=tuple(bands), filters=filters)
+    return replace(before, bands=tuple(bands), choices=choices)
 
 
 def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
@@ -145,8 +145,7 @@ def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
         if index < 6 or len(scales[-1]) == 3:
             scales.append([])
         scales[-1].append(_middle(band))
-    filters = wavelet.NO_FILTERS if state.filters is None else state.filters
-    return wavelet.inverse(channels, filters, color_map, state.height, state.width)
+    return wavelet.inverse(channels, state.choices or wavelet.TransformChoices(), color_map, state.height, state.width)
 
 
 def _middle(band: Band) -> np.ndarray:
@@ -158,17 +157,27 @@ def _middle(band: Band) -> np.ndarray:
     return values + np.sign(values) * np.int16(inside) if inside else values
 
 
-def code_filters(decider: _Encoding | _Decoding, filters: np.ndarray | None) -> np.ndarray:
-    """Code the numbers of the filters (3, 2, 2) uint8, or read them if None is given; returns them."""
-    coded = np.zeros((3, wavelet.FILTERED_SCALES, 2), dtype=np.uint8)
-    for place in np.ndindex(coded.shape):
-        node = 1
-        for bit in (2, 1, 0):
-            truth = None if filters is None else np.array([bool(filters[place] >> bit & 1)])
-            weighed = decider.weigh([([("filter", place)], np.array([node]))])
-            node = 2 * node + int(decider.answer(weighed, truth)[0])
-        coded[place] = node - 8
-    return coded
+def code_choices(
+    decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None
+) -> wavelet.TransformChoices:
+    """Code the choices of the transform, or read them if None is given; returns them."""
+    read = wavelet.TransformChoices()
+    for name, known, num_bits, lowest in (("filters", read.filters, 3, 0), ("mixes", read.mixes, 4, wavelet.MIXES[0])):
+        for place in np.ndindex(known.shape):
+            number = None if choices is None else int(getattr(choices, name)[place]) - lowest
+            known[place] = _code_number(decider, name, place, num_bits, number) + lowest
+    return read
+
+
+def _code_number(
+    decider: _Encoding | _Decoding, table: str, place: tuple[int, ...], num_bits: int, number: int | None
+) -> int:
+    node = 1
+    for bit in reversed(range(num_bits)):
+        truth = None if number is None else np.array([bool(number >> bit & 1)])
+        weighed = decider.weigh([([(table, place)], np.array([node]))])
+        node = 2 * node + int(decider.answer(weighed, truth)[0])
+    return node - (1 << num_bits)
 
 
 class _Weighing:
@@ -176,12 +185,21 @@ class _Weighing:
 
     def weigh(self, groups: Groups) -> np.ndarray:
         """Return probabilities (n,) uint16 in 1/4096."""
-        odds: np.ndarray | int = 0
+        odds: np.ndarray | None = None
         for sources, places in groups:
-            entries = sum(load_detail_tables()[name][constants].astype(np.int16) for name, constants in sources)
-            odds = odds + entries[places]
-        probabilities = tables.probabilities(odds) + 8 >> 4
-        return np.clip(probabilities, _LEAST, (1 << PROBABILITY_BITS) - _LEAST).astype(np.uint16)
+            entries = np.full((), 0 if odds is not None else _MOST_ODDS, dtype=np.int16)
+            for name, constants in sources:
+                entries = entries + load_detail_tables()[name][constants]
+            part = entries.take(places)
+            odds = part if odds is None else np.add(odds, part, out=odds)
+        return _probabilities().take(odds)
+
+
+@cache
+def _probabilities() -> np.ndarray:
+    """Return the probabilities, uint16 in 1/4096, of the sums −1024 … 1024 of at most eight entries."""
+    probabilities = (tables.probabilities(np.arange(-_MOST_ODDS, _MOST_ODDS + 1)) + 8) >> 4
+    return np.clip(probabilities, _LEAST, (1 << PROBABILITY_BITS) - _LEAST).astype(np.uint16)
 
 
 class _Encoding(_Weighing):

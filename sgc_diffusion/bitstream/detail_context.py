@@ -44,7 +44,8 @@ BLOCK_LIMITS = (1, 3, 8, 20, 50, 120, 300)
 NUM_SCALES = 9  # that tables tell apart: 0 … 7, 8 and more
 # Entries of each table: by its constants, and last by what varies in a batch.
 TABLE_SHAPES = {
-    "filter": (3, 2, 2, 8),
+    "filters": (3, 2, 2, 8),
+    "mixes": (2, 3, 16),
     "start": (12, 3, NUM_SCALES, 2, 4),
     "block_place": (12, 3, NUM_SCALES, 4, 2),
     "block_near": (3, 4, 2, 200),
@@ -70,18 +71,18 @@ def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
     """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
     sizes = np.abs(values).view(np.uint16) << 2
     if known_plane:
-        sizes += (sizes != 0).astype(np.uint16) * np.uint16((2 << known_plane) - 2)
+        sizes += (sizes != 0) * np.uint16((2 << known_plane) - 2)
     sizes >>= plane
     return np.minimum(sizes, 255, out=sizes)
 
 
 def steps(numbers: np.ndarray | None, limits: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
     """Return how many limits the numbers of this shape reach, uint8; None stands for zeros."""
-    result = np.full(shape, sum(limit <= 0 for limit in limits), dtype=np.uint8)
-    if numbers is not None:
-        result[...] = 0
-        for limit in limits:
-            result += numbers >= limit
+    if numbers is None:
+        return np.zeros(shape, dtype=np.uint8)
+    result = (numbers >= limits[0]).view(np.uint8)
+    for limit in limits[1:]:
+        result += (numbers >= limit).view(np.uint8)
     return result
 
 

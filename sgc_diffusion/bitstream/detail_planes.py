@@ -1,8 +1,9 @@
 """The order in which the planes of wavelet coefficients are coded, decision by decision.
 
 A level takes every band, in the order of `detail_bands.make_bands`, from its plane to its target plane; before the
-first band of a file's first level come the numbers of the filters (`wavelet.FILTERS`), by channel, scale and direction:
-three bits each, the highest first, each asked for in the table `filter` at 1, then at twice that place plus the bit.
+first band of a file's first level come the choices of the transform (`wavelet`): the numbers of the filters by channel,
+scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest bit first,
+each asked for in the table of that name at 1, then at twice that place plus the bit.
 For each plane p of a band, from high to low:
 
   1. While nothing of the band is known to differ from 0, one decision: does any |c| reach 2^p? Table `start`, by plane,
@@ -24,6 +25,7 @@ Each list of decisions between two semicolons or steps is one batch of `rans`. S
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -186,15 +188,16 @@ class PlaneCoder:
         level, upright, _ = context.neighbor_sums(values, phase)
         sign = np.sign(mine)
         agree = (context.tilt(level * sign, plane) * 7 + context.tilt(upright * sign, plane)) * 4 + start
+        pick = _picker(mask)
         kind, late = (band.channel, band.orientation), turn >> 1
         energy_tables = [("energy_phase", (*kind, turn)), ("energy_plane", (plane, kind[0]))]
         energy_tables.append(("energy_scale", (_scale(band), kind[1])))
         return self._decider.weigh(
             [
-                (energy_tables, energy[mask]),
-                ([("shape", (*kind, late))], shape_place[mask]),
-                ([("cross", kind)], cross_place[mask]),
-                ([("agree", (*kind, late))], agree[mask]),
+                (energy_tables, pick(energy)),
+                ([("shape", (*kind, late))], pick(shape_place)),
+                ([("cross", kind)], pick(cross_place)),
+                ([("agree", (*kind, late))], pick(agree)),
             ]
         )
 
@@ -231,6 +234,11 @@ def cells_of(band: Band, phase: int) -> np.ndarray:
     mask[(band.rows - (phase >> 1) + 1) // 2 :] = False
     mask[:, (band.columns - (phase & 1) + 1) // 2 :] = False
     return mask
+
+
+def _picker(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what takes the cells of a mask from an array, row by row."""
+    return np.ravel if mask.all() else lambda array: array[mask]
 
 
 def _scale(band: Band) -> int:
