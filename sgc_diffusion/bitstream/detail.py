@@ -157,9 +157,7 @@ def _middle(band: Band) -> np.ndarray:
     return values + np.sign(values) * np.int16(inside) if inside else values
 
 
-def code_choices(
-    decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None
-) -> wavelet.TransformChoices:
+def code_choices(decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None) -> wavelet.TransformChoices:
     """Code the choices of the transform, or read them if None is given; returns them."""
     read = wavelet.TransformChoices()
     for name, known, num_bits, lowest in (("filters", read.filters, 3, 0), ("mixes", read.mixes, 4, wavelet.MIXES[0])):

@@ -27,8 +27,8 @@ The sign of c is asked for, once c is known not to be 0, with the sum of three t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 
@@ -63,9 +63,6 @@ TABLE_SHAPES = {
 Tables = list[tuple[str, tuple[int, ...]]]  # tables with their constants
 Groups = list[tuple[Tables, np.ndarray]]  # and the place (n,) in each that several tables share
 
-_ENERGY_STEPS = np.searchsorted(ENERGY_LIMITS, np.arange(1 << 16), side="right").astype(np.uint8)
-_BLOCK_STEPS = np.searchsorted(BLOCK_LIMITS, np.arange(BLOCK_LIMITS[-1] + 1), side="right").astype(np.uint8)
-
 
 def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
     """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
@@ -76,24 +73,29 @@ def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
     return np.minimum(sizes, 255, out=sizes)
 
 
-def steps(numbers: np.ndarray | None, limits: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-    """Return how many limits the numbers of this shape reach, uint8; None stands for zeros."""
+@cache
+def _step_table(limits: tuple[int, ...]) -> np.ndarray:
+    """Return how many limits each number reaches, (65536,) uint8; of negative numbers in two's complement."""
+    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.int16 if limits[0] < 0 else np.uint16)
+    return np.searchsorted(limits, numbers, side="right").astype(np.uint8)
+
+
+def steps(numbers: np.ndarray | None, limits: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return how many limits the numbers of this shape, 16 bits wide, reach, uint8; None stands for zeros."""
     if numbers is None:
         return np.zeros(shape, dtype=np.uint8)
-    result = (numbers >= limits[0]).view(np.uint8)
-    for limit in limits[1:]:
-        result += (numbers >= limit).view(np.uint8)
-    return result
+    return _step_table(limits).take(numbers.view(np.uint16))
 
 
 def tilt(sums: np.ndarray, plane: int) -> np.ndarray:
-    """Return the tilts, 0 … 6 uint8, of sums of signed values."""
+    """Return the tilts, 0 … 6 uint8, of sums of signed values, int16."""
     return steps(sums >> plane, TILT_LIMITS, sums.shape)
 
 
 def block_steps(sums: np.ndarray) -> np.ndarray:
     """Return the steps, 0 … 7 intp, of sums of sizes over a block."""
-    return _BLOCK_STEPS[np.minimum(sums, BLOCK_LIMITS[-1])].astype(np.intp)
+    capped = np.minimum(sums, BLOCK_LIMITS[-1]).astype(np.uint16)
+    return steps(capped, BLOCK_LIMITS, sums.shape).astype(np.intp)
 
 
 @dataclass
@@ -198,7 +200,10 @@ def find_features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[n
         neighbor(sizes, phase, 0, -2) + neighbor(sizes, phase, 0, 2),
         neighbor(sizes, phase, -2, 0) + neighbor(sizes, phase, 2, 0),
         around.parent,
-        *(None if other is None else neighbor(other, phase, 0, 0) for other in (around.cousin, around.luma, around.orange)),
+        *(
+            None if other is None else neighbor(other, phase, 0, 0)
+            for other in (around.cousin, around.luma, around.orange)
+        ),
         luma_near,
     ]
 
@@ -209,4 +214,4 @@ def energies(features: list[np.ndarray | None], weights: np.ndarray) -> np.ndarr
     for weight, feature in zip(weights.tolist(), features, strict=True):
         if feature is not None and weight:
             total += feature * np.uint16(weight)
-    return _ENERGY_STEPS[total]
+    return steps(total, ENERGY_LIMITS, total.shape)

@@ -54,7 +54,9 @@ class Decider(Protocol):
 class PlaneCoder:
     """Walks through the planes of the bands."""
 
-    def __init__(self, bands: list[Band], decider: Decider, weights: np.ndarray, truth: list[np.ndarray] | None) -> None:
+    def __init__(
+        self, bands: list[Band], decider: Decider, weights: np.ndarray, truth: list[np.ndarray] | None
+    ) -> None:
         """Set up.
 
         Args:
@@ -211,7 +213,7 @@ class PlaneCoder:
             for places in (((0, -1), (0, 1)), ((-1, 0), (1, 0)), ((-1, -1), (-1, 1), (1, -1), (1, 1)))
         )
         near = level.astype(np.intp) * 7 + upright
-        middle = context.steps(corners, (3, 4), corners.shape)
+        middle = np.sign(corners.astype(np.int8) - 3) + np.int8(1)
         parent = np.ones(num, np.intp) if around.parent_values is None else np.sign(at(around.parent_values)) + 1
         cross = np.zeros(num, dtype=np.intp)
         for values, sizes in ((around.luma_values, around.luma), (around.orange_values, around.orange)):
