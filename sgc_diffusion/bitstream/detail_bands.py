@@ -1,0 +1,113 @@
+"""What is known of the wavelet coefficients of a picture, band by band, while the levels of detail come in.
+
+A band knows each coefficient c down to a plane p: its sign and ⌊|c| / 2^p⌋ · 2^p, kept as a signed number. Levels lower
+the plane of each band, `target_plane` says to which one: about the same error in RGB for every band.
+
+A band is kept in four phases, (row mod 2) · 2 + (column mod 2), each with a margin of one: the neighbors of all cells
+of a phase then are whole arrays, shifted by zero or one. Its cells are grouped into blocks of 8×8; a block is active
+once one of its coefficients is known not to be zero. A band without any such coefficient has no arrays, so that memory
+is spent only where bytes spoke of something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sgc_diffusion.wavelet import band_sides
+
+NUM_LEVELS = 16
+FIRST_PLANE = 12  # of which nothing is known yet: every coefficient is below 2¹²
+BLOCK = 8
+LOW, HL, LH, HH = range(4)
+_ORIENTATION_NUMBERS = {"low": LOW, "hl": HL, "lh": LH, "hh": HH}
+# Binary logarithms, in eighths, of the step of a band with a gain of one at each level.
+LEVEL_STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
+# Binary logarithms, in eighths, of the gains: what a coefficient of size one adds to the picture, as a norm.
+_CHANNEL_GAINS = (6, -4, -2)
+_LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS = (0, 5, 12, 19, 27), (0, 5, 12, 20), (-4, -1, 5, 13)
+
+
+@dataclass
+class Band:
+    """One band of one channel.
+
+    Attributes:
+        channel: 0 Y, 1 Co, 2 Cg.
+        scale: 1 is the finest; of the low band that of the coarsest others, 0 if there are none.
+        orientation: LOW, HL, LH or HH.
+        rows: of coefficients.
+        columns: of coefficients.
+        plane: down to which the coefficients are known, 0 … 12.
+        values: (4, 4·m + 2, 4·n + 2) int16 for m×n blocks, what is known; None while all is zero.
+        active: (m, n) bool.
+    """
+
+    channel: int
+    scale: int
+    orientation: int
+    rows: int
+    columns: int
+    plane: int = FIRST_PLANE
+    values: np.ndarray | None = None
+    active: np.ndarray | None = None
+
+    @property
+    def num_blocks(self) -> tuple[int, int]:
+        """Rows and columns of blocks."""
+        return -(-self.rows // BLOCK), -(-self.columns // BLOCK)
+
+    def start(self) -> None:
+        """Make the arrays, all zero."""
+        rows, columns = self.num_blocks
+        self.values = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
+        self.active = np.zeros((rows, columns), dtype=bool)
+
+    def unshare(self) -> None:
+        """Copy the arrays, so that who had them before keeps them as they were."""
+        if self.values is not None and self.active is not None:
+            self.values, self.active = self.values.copy(), self.active.copy()
+
+    def gain(self) -> int:
+        """Binary logarithm, in eighths, of the norm of what a coefficient of size one adds to the picture."""
+        gains = (_LOW_GAINS, _SINGLE_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS)[self.orientation]
+        place = self.scale if self.orientation == LOW else self.scale - 1
+        beyond = max(place - len(gains) + 1, 0)
+        return _CHANNEL_GAINS[self.channel] + gains[place - beyond] + 8 * beyond
+
+    def target_plane(self, level: int) -> int:
+        """Return the plane down to which this band is known after a level, 0 … 12."""
+        return min(max((LEVEL_STEPS[level] - self.gain() + 4) >> 3, 0), FIRST_PLANE)
+
+
+def make_bands(height: int, width: int) -> list[Band]:
+    """Return every band of a picture, nothing known, in coding order: coarse to fine, and in each place Y, Co, Cg.
+
+    Args:
+        height: rows of the picture.
+        width: columns of the picture.
+    """
+    return [
+        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns)
+        for scale, name, rows, columns in band_sides(height, width)
+        for channel in range(3)
+    ]
+
+
+def to_phases(coefficients: np.ndarray) -> np.ndarray:
+    """Return the phases (4, 4·m + 2, 4·n + 2) int16, margins and cells beyond the edge zero, of a band (h, w) int16."""
+    rows, columns = (-(-side // BLOCK) for side in coefficients.shape)
+    phases = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
+    for phase in range(4):
+        part = coefficients[phase >> 1 :: 2, phase & 1 :: 2]
+        phases[phase, 1 : 1 + part.shape[0], 1 : 1 + part.shape[1]] = part
+    return phases
+
+
+def from_phases(phases: np.ndarray) -> np.ndarray:
+    """Return the coefficients, (8·m, 8·n), of phases with margins (4, 4·m + 2, 4·n + 2)."""
+    whole = np.empty((2 * (phases.shape[1] - 2), 2 * (phases.shape[2] - 2)), dtype=phases.dtype)
+    for phase in range(4):
+        whole[phase >> 1 :: 2, phase & 1 :: 2] = phases[phase, 1:-1, 1:-1]
+    return whole

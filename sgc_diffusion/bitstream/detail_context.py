@@ -1,0 +1,217 @@
+"""Contexts of the detail coder: what is known about a coefficient before a plane of it is coded.
+
+A *size* is what is known of |c| of some coefficient, in quarters of 2^p for the plane p that is being coded, at most
+255: 0 while it is known to be 0 down to its plane k, else ⌊(4·known + 2·2^k − 2) / 2^p⌋, the middle of what it can be.
+Outside of a band, and in bands of which nothing is known, sizes and values are 0. A *step* of a number is how many
+limits of a list it reaches.
+
+The next bit of |c| is asked for with the sum of the log-odds of five tables at these places:
+  energy    the step in `ENERGY_LIMITS` of Σ weight · size over the eleven features below, and the *start*: 0, 1, 2 or 3
+            as |c| is known to be 0, 1, 2 … or 3 and more times 2^(p+1); the sum of three tables: by channel, orientation
+            and turn; by plane and channel; by scale and orientation
+  shape     the steps of the first three features, and whether the start is above 0
+  cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
+  agree     the tilts left-right and up-down, each times the sign of c, and the start
+The features: the sums of the sizes of the two neighbors left and right, the two above and below, the four at the
+corners, the two two columns away, the two two rows away; the size of the parent (row ⌊i/2⌋, column ⌊j/2⌋ of the next
+coarser scale, same orientation), of the cousin (the same place in HL for LH; the mean of HL and LH, rounded down, for
+HH), of the same place in Y, and in Co for Cg; the sum of the sizes of the four nearest neighbors of that place in Y.
+
+A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
+
+The sign of c is asked for, once c is known not to be 0, with the sum of three tables at these places:
+  near      tilts left-right, up-down and of the corners (below, in or above the middle), sign of the parent's value
+  scale     tilts left-right and up-down, by scale and orientation
+  cross     in Y, then in Co, at the same place: sign of the value, step of the size in `SIGN_SIZE_LIMITS`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+import numpy as np
+
+from sgc_diffusion.bitstream.detail_bands import LOW, Band, from_phases
+
+NUM_FEATURES = 10
+NUM_ENERGIES = 32
+ENERGY_LIMITS = tuple(int(8 * 2 ** (step / 2.4)) for step in range(NUM_ENERGIES - 1))
+NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
+PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
+TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
+BLOCK_LIMITS = (1, 3, 8, 20, 50, 120, 300)
+NUM_SCALES = 9  # that tables tell apart: 0 … 7, 8 and more
+# Entries of each table: by its constants, and last by what varies in a batch.
+TABLE_SHAPES = {
+    "filters": (3, 2, 2, 8),
+    "mixes": (2, 3, 16),
+    "start": (12, 3, NUM_SCALES, 2, 4),
+    "block_place": (12, 3, NUM_SCALES, 4, 2),
+    "block_near": (3, 4, 2, 200),
+    "block_other": (3, 4, 512),
+    "energy_phase": (3, 4, 4, NUM_ENERGIES * 4),
+    "energy_plane": (12, 3, NUM_ENERGIES * 4),
+    "energy_scale": (NUM_SCALES, 4, NUM_ENERGIES * 4),
+    "shape": (3, 4, 2, 250),
+    "cross": (3, 4, 1250),
+    "agree": (3, 4, 2, 196),
+    "sign_near": (3, 4, 2, 441),
+    "sign_scale": (NUM_SCALES, 4, 49),
+    "sign_cross": (3, 4, 81),
+}
+Tables = list[tuple[str, tuple[int, ...]]]  # tables with their constants
+Groups = list[tuple[Tables, np.ndarray]]  # and the place (n,) in each that several tables share
+
+
+def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
+    """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
+    sizes = np.abs(values).view(np.uint16) << 2
+    if known_plane:
+        sizes += (sizes != 0) * np.uint16((2 << known_plane) - 2)
+    sizes >>= plane
+    return np.minimum(sizes, 255, out=sizes)
+
+
+@cache
+def _step_table(limits: tuple[int, ...]) -> np.ndarray:
+    """Return how many limits each number reaches, (65536,) uint8; of negative numbers in two's complement."""
+    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.int16 if limits[0] < 0 else np.uint16)
+    return np.searchsorted(limits, numbers, side="right").astype(np.uint8)
+
+
+def steps(numbers: np.ndarray | None, limits: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return how many limits the numbers of this shape, 16 bits wide, reach, uint8; None stands for zeros."""
+    if numbers is None:
+        return np.zeros(shape, dtype=np.uint8)
+    return _step_table(limits).take(numbers.view(np.uint16))
+
+
+def tilt(sums: np.ndarray, plane: int) -> np.ndarray:
+    """Return the tilts, 0 … 6 uint8, of sums of signed values, int16."""
+    return steps(sums >> plane, TILT_LIMITS, sums.shape)
+
+
+def block_steps(sums: np.ndarray) -> np.ndarray:
+    """Return the steps, 0 … 7 intp, of sums of sizes over a block."""
+    capped = np.minimum(sums, BLOCK_LIMITS[-1]).astype(np.uint16)
+    return steps(capped, BLOCK_LIMITS, sums.shape).astype(np.intp)
+
+
+@dataclass
+class Surroundings:
+    """Other bands at the place of a band of m×n blocks; None where nothing is known.
+
+    Attributes:
+        parent: (4·m, 4·n) uint16 sizes, the same for all phases.
+        cousin: (4, 4·m + 2, 4·n + 2) uint16 sizes.
+        luma: as `cousin`.
+        orange: as `cousin`.
+        parent_values: (4·m, 4·n) int16.
+        luma_values: (4, 4·m + 2, 4·n + 2) int16.
+        orange_values: as `luma_values`.
+    """
+
+    parent: np.ndarray | None = None
+    cousin: np.ndarray | None = None
+    luma: np.ndarray | None = None
+    orange: np.ndarray | None = None
+    parent_values: np.ndarray | None = None
+    luma_values: np.ndarray | None = None
+    orange_values: np.ndarray | None = None
+
+    def rows(self, rows: slice) -> Surroundings:
+        """Return the part of some rows of each phase."""
+        padded = slice(rows.start, rows.stop + 2)
+        return Surroundings(
+            *(
+                None if part is None else part[rows] if part.ndim == 2 else part[:, padded]
+                for part in (getattr(self, field.name) for field in fields(self))
+            )
+        )
+
+
+def find_surroundings(band: Band, bands: dict[tuple[int, int, int], Band], plane: int) -> Surroundings:
+    """Look up what the other bands say.
+
+    Args:
+        band: the one that is coded.
+        bands: every band by channel, scale and orientation.
+        plane: that is coded.
+    """
+    around = Surroundings()
+    rows, columns = (4 * side for side in band.num_blocks)
+    parent = None if band.orientation == LOW else bands.get((band.channel, band.scale + 1, band.orientation))
+    if parent is not None and parent.values is not None:
+        around.parent_values = _fitted(from_phases(parent.values), rows, columns)
+        around.parent = sizes_of(around.parent_values, parent.plane, plane)
+    cousins = [bands[band.channel, band.scale, orientation] for orientation in range(1, band.orientation)]
+    sizes = [
+        np.stack([_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.plane, plane)])
+        for cousin in cousins
+        if cousin.values is not None
+    ]
+    if sizes:
+        around.cousin = sizes[0] if len(sizes) == 1 else (sizes[0] + sizes[1]) >> 1
+    for channel, name in enumerate(("luma", "orange")[: band.channel]):
+        other = bands[channel, band.scale, band.orientation]
+        if other.values is not None:
+            setattr(around, name, sizes_of(other.values, other.plane, plane))
+            setattr(around, f"{name}_values", other.values)
+    return around
+
+
+def _fitted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Return the array cut, or filled with zeros, at its end."""
+    if array.shape == (rows, columns):
+        return array
+    result = np.zeros((rows, columns), dtype=array.dtype)
+    part = array[:rows, :columns]
+    result[: part.shape[0], : part.shape[1]] = part
+    return result
+
+
+def neighbor(phases: np.ndarray, phase: int, down: int, right: int) -> np.ndarray:
+    """Return, for every cell of a phase, its neighbor so many rows down and columns right, each −2 … 2: a view."""
+    row, column = (phase >> 1) + down, (phase & 1) + right
+    whole = phases[(row & 1) * 2 + (column & 1)]
+    top, left = 1 + (row >> 1), 1 + (column >> 1)
+    return whole[top : top + whole.shape[0] - 2, left : left + whole.shape[1] - 2]
+
+
+def neighbor_sums(phases: np.ndarray, phase: int) -> list[np.ndarray]:
+    """Return the sums over the neighbors left and right, above and below, and at the corners of every cell."""
+    left, right = neighbor(phases, phase, 0, -1), neighbor(phases, phase, 0, 1)
+    above, below = neighbor(phases, phase, -1, 0), neighbor(phases, phase, 1, 0)
+    corners = neighbor(phases, phase, -1, -1) + neighbor(phases, phase, -1, 1)
+    corners += neighbor(phases, phase, 1, -1)
+    corners += neighbor(phases, phase, 1, 1)
+    return [left + right, above + below, corners]
+
+
+def find_features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[np.ndarray | None]:
+    """Return the ten features of every cell of a phase, uint16; None is zero everywhere."""
+    luma_near = None
+    if around.luma is not None:
+        level, upright, _ = neighbor_sums(around.luma, phase)
+        luma_near = level + upright
+    return [
+        *neighbor_sums(sizes, phase),
+        neighbor(sizes, phase, 0, -2) + neighbor(sizes, phase, 0, 2),
+        neighbor(sizes, phase, -2, 0) + neighbor(sizes, phase, 2, 0),
+        around.parent,
+        *(
+            None if other is None else neighbor(other, phase, 0, 0)
+            for other in (around.cousin, around.luma, around.orange)
+        ),
+        luma_near,
+    ]
+
+
+def energies(features: list[np.ndarray | None], weights: np.ndarray) -> np.ndarray:
+    """Return the steps, 0 … 31 uint8, of the weighted sum of features; the weights (10,) uint8."""
+    total = np.zeros_like(features[0])
+    for weight, feature in zip(weights.tolist(), features, strict=True):
+        if feature is not None and weight:
+            total += feature * np.uint16(weight)
+    return steps(total, ENERGY_LIMITS, total.shape)

@@ -1,0 +1,62 @@
+"""The steps between pixels and coefficients: exact, for any size."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgc_diffusion import wavelet
+from sgc_diffusion.smooth_base import smooth_rows
+
+SIZES = [(1, 1), (1, 40), (40, 1), (17, 16), (16, 33), (64, 64), (50, 47), (131, 77)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pictures_survive_with_any_filters(size):
+    generator = np.random.default_rng(sum(size))
+    picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+    color_map = generator.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    filters = generator.integers(0, 8, (3, 2, 2)).astype(np.uint8)
+    chosen = wavelet.TransformChoices(filters, generator.integers(-8, 8, (2, 3)).astype(np.int8))
+    channels, choices = wavelet.forward(picture, color_map, chosen)
+    sides = [(rows, columns) for _, _, rows, columns in wavelet.band_sides(*size)]
+    assert [band.shape for scale in channels[0] for band in scale] == sides
+    assert np.array_equal(wavelet.inverse(channels, choices, color_map, *size), picture)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_pictures_survive_with_chosen_filters(height, width, seed):
+    generator = np.random.default_rng(seed)
+    picture = np.cumsum(generator.integers(-3, 4, (height, width, 3)), axis=1).astype(np.uint8)
+    color_map = generator.integers(0, 256, (2, 3, 3), dtype=np.uint8)
+    channels, choices = wavelet.forward(picture, color_map)
+    assert np.array_equal(wavelet.inverse(channels, choices, color_map, height, width), picture)
+
+
+def test_grey_pictures_have_no_chroma():
+    grey = np.random.default_rng(0).integers(0, 256, (40, 40, 1), dtype=np.uint8).repeat(3, axis=2)
+    channels, _ = wavelet.forward(grey, np.full((2, 2, 3), 90, np.uint8))
+    assert not any(band.any() for channel in channels[1:] for scale in channel for band in scale)
+
+
+def test_the_base_is_the_same_in_strips_and_flat_where_the_map_is():
+    color_map = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    whole = smooth_rows(color_map, 100, 130, 0, 100)
+    strips = [smooth_rows(color_map, 100, 130, start, min(start + 7, 100)) for start in range(0, 100, 7)]
+    assert np.array_equal(np.concatenate(strips), whole)
+    flat = np.full((3, 2, 3), 201, np.uint8)
+    assert (smooth_rows(flat, 77, 50, 0, 77) == 201).all()
+
+
+def test_the_base_of_a_map_of_the_same_size_is_the_map():
+    color_map = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    assert np.array_equal(smooth_rows(color_map, 12, 10, 0, 12), color_map)
+
+
+def test_the_base_is_pinned():
+    color_map = np.array([[[0, 128, 255], [255, 0, 10]], [[40, 90, 200], [7, 70, 130]]], dtype=np.uint8)
+    assert smooth_rows(color_map, 3, 4, 1, 2).tolist() == PINNED_ROW
+
+
+PINNED_ROW = [[[12, 114, 239], [43, 94, 196], [108, 50, 102], [139, 30, 59]]]
