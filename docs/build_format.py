@@ -25,6 +25,14 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/class_model.py",
     "bitstream/color.py",
     "payload/color_transform.py",
+    "bitstream/detail_levels.py",
+    "payload/smooth_base.py",
+    "payload/wavelet.py",
+    "payload/detail_bands.py",
+    "bitstream/detail.py",
+    "bitstream/detail_planes.py",
+    "bitstream/detail_context.py",
+    "bitstream/rans.py",
     "bitstream/errors.py",
 )
 INTRODUCTION = """\

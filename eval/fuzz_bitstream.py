@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, checksum
+from sgc_diffusion.bitstream.container import CHECKSUM_BYTES, checksum, write_layer
 from sgc_diffusion.bitstream.fields import Reader
 from sgc_diffusion.bitstream.header import read_header
 
@@ -63,7 +63,7 @@ def mutate(data: bytes, other: bytes, generator: random.Random) -> bytes:
 
 
 def repair(data: bytes) -> bytes:
-    """Return the file with the checksum that belongs to it, if its header and lengths can be read."""
+    """Return the file with the checksums that belong to it and its layers, as far as its lengths can be read."""
     reader = Reader(data)
     try:
         if read_header(reader).is_sealed:
@@ -75,7 +75,23 @@ def repair(data: bytes) -> bytes:
     except bitstream.BitstreamError:
         return data
     covered = data[:header_end] + data[header_end + CHECKSUM_BYTES : reader.position]
-    return data[:header_end] + checksum(covered) + data[header_end + CHECKSUM_BYTES :]
+    required = data[:header_end] + checksum(covered) + data[header_end + CHECKSUM_BYTES : reader.position]
+    return required + repair_layers(reader)
+
+
+def repair_layers(reader: Reader) -> bytes:
+    """Return the optional layers with the checksums that belong to them, and the rest from where one cannot be read."""
+    result = b""
+    while reader.remaining:
+        start = reader.position
+        try:
+            type_byte = reader.integer(1, "layer type")
+            size_bytes = reader.varint("layer length")
+            reader.take(CHECKSUM_BYTES, "layer checksum")
+            result += write_layer(type_byte, reader.take(size_bytes, "layer"))
+        except bitstream.BitstreamError:
+            return result + reader.data[start:]
+    return result
 
 
 def decode_outcome(data: bytes) -> str:

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sgc_diffusion import color_transform
 from sgc_diffusion.bitstream import detail
-from sgc_diffusion.bitstream.color_coder import encode_color
+from sgc_diffusion.bitstream.color_stream import encode_color
+from sgc_diffusion.payload import color_transform
+from sgc_diffusion.payload.detail import likeness, nothing_known
 
 try:
-    import pillow_jxl  # noqa: F401  (registers the format)
+    import pillow_jxl
 except ImportError:
     pillow_jxl = None
 
@@ -92,14 +93,14 @@ def measure(picture: np.ndarray) -> dict:
     start = time.process_time()
     bodies = detail.encode_levels(picture, color_map)
     encode_s, decode_s = time.process_time() - start, 0.0
-    state = detail.nothing_known(*picture.shape[:2])
-    points: Points = [(size_bytes, psnr(detail.likeness(state, color_map), picture))]
+    state = nothing_known(*picture.shape[:2])
+    points: Points = [(size_bytes, psnr(likeness(state, color_map), picture))]
     for level, body in enumerate(bodies):
         start = time.process_time()
         state = detail.decode_level(body, level, state)
         decode_s += time.process_time() - start
         size_bytes += len(body) + LAYER_OVERHEAD
-        points.append((size_bytes, psnr(detail.likeness(state, color_map), picture)))
+        points.append((size_bytes, psnr(likeness(state, color_map), picture)))
     return {
         "ladder": points,
         "single_bytes": sum(map(len, detail.encode_levels(picture, color_map, [detail.LOSSLESS]))),

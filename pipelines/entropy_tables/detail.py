@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 from train import write_tables
 
-from sgc_diffusion import wavelet
-from sgc_diffusion.bitstream import detail_bands as geometry
 from sgc_diffusion.bitstream.detail import code_choices
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
+from sgc_diffusion.payload import detail_bands as geometry
+from sgc_diffusion.payload import wavelet
 
 logger = logging.getLogger(__name__)
 UNITS_PER_NAT = 32

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sgc_diffusion.bitstream.container import CRITICAL, Damage, StoredLayer, write_layer, write_required
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError, UnsupportedVersionError
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
-from sgc_diffusion.bitstream.layers import bases, coder_of, optional_coder
+from sgc_diffusion.bitstream.layers import bases, bases_of, coder_of, optional_coder
 from sgc_diffusion.payload import Layer, SemanticPayload, UnknownLayer
 
 
@@ -50,7 +50,8 @@ def _visible_to(coder: LayerCoder, decoded: DecodedLayers) -> DecodedLayers:
         ValueError: a layer that it is built on is not there.
     """
     kinds = bases(coder)
-    layers = tuple(layer for layer in decoded.layers if layer.kind in kinds and not isinstance(layer, UnknownLayer))
+    seen = kinds.union(coder.built_on_present)
+    layers = tuple(layer for layer in decoded.layers if layer.kind in seen and not isinstance(layer, UnknownLayer))
     missing = sorted(kinds - {layer.kind for layer in layers})
     if missing:
         raise ValueError(f"`layers` must hold kind {missing[0]}, which layer {coder.name} is built on; add it")
@@ -90,9 +91,10 @@ def _read_coded(stored: StoredLayer, decoded: DecodedLayers) -> Layer | Damage:
         if stored.is_critical != coder.is_critical:
             raise CorruptSectionError(f"Layer {coder.name} is not marked as an encoder marks it")
         states = {layer.kind: isinstance(layer, UnknownLayer) for layer in decoded.layers}
-        if missing := sorted(bases(coder) - set(states)):
+        needed = bases_of(coder, stored.body)
+        if missing := sorted(needed - set(states)):
             raise CorruptSectionError(f"Layer {coder.name} is built on layer type {missing[0]}, which is not there")
-        if any(states[kind] for kind in bases(coder)):
+        if any(states[kind] for kind in needed):
             return _keep(stored, f"The file needs layer {coder.name} in a form unknown to this version")
         try:
             return coder.decode(stored.body, _visible_to(coder, decoded))

@@ -17,52 +17,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 
 import numpy as np
 
-from sgc_diffusion import wavelet
 from sgc_diffusion.bitstream import tables
-from sgc_diffusion.bitstream.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.rans import PROBABILITY_BITS, RansDecoder, RansEncoder
+from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.detail import LOSSLESS, DetailState
+from sgc_diffusion.payload.detail_bands import NUM_LEVELS, make_bands, to_phases
 
 TABLE_FILE = "detail_tables.npz"
-LOSSLESS = NUM_LEVELS - 1
 _LEAST = 3  # the lowest probability, in 1/4096
 _MOST_DECISIONS_PER_BIT = 946  # 1 / −log2(4093 / 4096), rounded up
 _MOST_ODDS = 8 * 128
-
-
-@dataclass(frozen=True)
-class DetailState:
-    """What is known of the coefficients of a picture after some levels.
-
-    Attributes:
-        height: rows of the picture.
-        width: columns of the picture.
-        bands: in coding order; never changed in place.
-        choices: of the transform, or None before the first level.
-    """
-
-    height: int
-    width: int
-    bands: tuple[Band, ...] = field(repr=False)
-    choices: wavelet.TransformChoices | None = None
-
-
-def nothing_known(height: int, width: int) -> DetailState:
-    """Return the state of a picture before its first level.
-
-    Args:
-        height: rows of the picture, at least 1.
-        width: columns of the picture, at least 1.
-    """
-    return DetailState(height, width, tuple(make_bands(height, width)))
 
 
 def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[int] = range(NUM_LEVELS)) -> list[bytes]:
@@ -109,6 +82,23 @@ def encode_coefficients(
     return bodies
 
 
+def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
+    """Encode what one state knows beyond another: the inverse of `decode_level`.
+
+    Args:
+        after: of `decode_level` with this level and `before`.
+        level: its number, 0 … 15.
+        before: what the levels below it gave, or `nothing_known`.
+    """
+    decider = _Encoding()
+    if before.choices is None:
+        code_choices(decider, after.choices)
+    truth = [band.phases() for band in after.bands]
+    bands = [replace(band) for band in before.bands]
+    PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
+    return decider.encoder.finish()
+
+
 def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
     """Decode one level.
 
@@ -130,31 +120,6 @@ def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
     coder.code_level(level)
     decider.decoder.finish()
     return replace(before, bands=tuple(bands), choices=choices)
-
-
-def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base.
-
-    Args:
-        state: of `decode_level` or `nothing_known`.
-        color_map: (h, w, 3) uint8, the decoded one.
-    """
-    channels: list[list[list[np.ndarray]]] = [[], [], []]
-    for index, band in enumerate(state.bands):
-        scales = channels[band.channel]
-        if index < 6 or len(scales[-1]) == 3:
-            scales.append([])
-        scales[-1].append(_middle(band))
-    return wavelet.inverse(channels, state.choices or wavelet.TransformChoices(), color_map, state.height, state.width)
-
-
-def _middle(band: Band) -> np.ndarray:
-    """Return the coefficients of a band (rows, columns) int16: known ones in the bin, at 27/64 of its width."""
-    if band.values is None:
-        return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = from_phases(band.values)[: band.rows, : band.columns]
-    inside = (27 << band.plane) >> 6
-    return values + np.sign(values) * np.int16(inside) if inside else values
 
 
 def code_choices(decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None) -> wavelet.TransformChoices:

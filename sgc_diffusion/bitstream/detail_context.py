@@ -32,11 +32,14 @@ from functools import cache
 
 import numpy as np
 
-from sgc_diffusion.bitstream.detail_bands import LOW, Band, from_phases
+from sgc_diffusion.payload.detail_bands import LOW, Band, from_phases
 
 NUM_FEATURES = 10
 NUM_ENERGIES = 32
-ENERGY_LIMITS = tuple(int(8 * 2 ** (step / 2.4)) for step in range(NUM_ENERGIES - 1))
+ENERGY_LIMITS = (  # ⌊8 · 2^(i / 2.4)⌋; as numbers, because the power of a float is not the same on every machine
+    (8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608, 812, 1084, 1448, 1933, 2580)
+    + (3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340)
+)
 NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
 PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
 TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)

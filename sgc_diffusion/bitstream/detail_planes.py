@@ -31,8 +31,8 @@ from typing import Protocol
 import numpy as np
 
 from sgc_diffusion.bitstream import detail_context as context
-from sgc_diffusion.bitstream.detail_bands import LOW, Band
 from sgc_diffusion.bitstream.detail_context import Groups, Surroundings
+from sgc_diffusion.payload.detail_bands import LOW, Band
 
 TURNS = (0, 3, 1, 2)  # phases in coding order
 _CELLS_AT_A_TIME = 1 << 16  # whose contexts are found together, which bounds the memory
@@ -83,6 +83,7 @@ class PlaneCoder:
             if not self._starts(band, plane, sizes_true):
                 band.plane = plane
                 return
+            self._decider.expect(band.num_blocks[0] * band.num_blocks[1])  # before arrays of that size are made
             band.start()
         around = context.find_surroundings(band, self._bands, plane)
         self._code_blocks(band, plane, around, sizes_true)

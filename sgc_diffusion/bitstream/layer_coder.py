@@ -47,6 +47,8 @@ class LayerCoder(ABC, Generic[LayerT]):
         layer_class: of the layers that it codes.
         built_on: kinds of the optional layers without which it cannot be decoded, all lower than its own. Only these,
             and those that they are built on, does the coder see.
+        built_on_present: kinds of the optional layers, all lower than its own, that it is built on too where a file
+            holds them; `named_bases` then says which ones a body needs.
         is_critical: a reader that does not know the layer must reject the file.
         table_file: name of its tables, see `tables`; None if it has none.
     """
@@ -55,6 +57,7 @@ class LayerCoder(ABC, Generic[LayerT]):
     kind: int = 0
     layer_class: type[LayerT]
     built_on: tuple[int, ...] = ()
+    built_on_present: tuple[int, ...] = ()
     is_critical: bool = False
     table_file: str | None = None
 
@@ -85,6 +88,14 @@ class LayerCoder(ABC, Generic[LayerT]):
             UnsupportedVersionError: the body is of a kind that this version does not know; the layer is kept as it is.
             BitstreamError: no encoder writes this body.
         """
+
+    def named_bases(self, body: bytes) -> tuple[int, ...]:
+        """Return the kinds among `built_on_present` that a body says it is built on.
+
+        Args:
+            body: of `encode`, or any other bytes; what makes no sense names nothing.
+        """
+        return ()
 
     def table_digest(self) -> str:
         """Return the SHA-256 of the tables of this coder, 64 hexadecimal digits; empty if it has none."""

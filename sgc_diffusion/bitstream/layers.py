@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sgc_diffusion.bitstream.color import ColorCoder
+from sgc_diffusion.bitstream.detail_levels import DETAIL_LEVELS
 from sgc_diffusion.bitstream.labels import LabelCoder
 from sgc_diffusion.bitstream.layer_coder import LayerCoder
 from sgc_diffusion.payload import MAX_KIND, Layer
 
 LABELS, COLOR = LabelCoder(), ColorCoder()
 REQUIRED = (LABELS, COLOR)
-_OPTIONAL: dict[int, LayerCoder] = {coder.kind: coder for coder in ()}  # the coders of the optional layers
+_OPTIONAL: dict[int, LayerCoder] = {coder.kind: coder for coder in (*DETAIL_LEVELS,)}
 
 
 def register(coder: LayerCoder) -> None:
@@ -84,3 +85,8 @@ def bases(coder: LayerCoder) -> frozenset[int]:
         base = optional_coder(kind)
         kinds |= bases(base) if base is not None else set()
     return frozenset(kinds)
+
+
+def bases_of(coder: LayerCoder, body: bytes) -> frozenset[int]:
+    """Return the kinds of all optional layers that must be there for a body to be decoded."""
+    return bases(coder) | frozenset(coder.named_bases(body))

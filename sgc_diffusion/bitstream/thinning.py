@@ -16,7 +16,7 @@ from sgc_diffusion.bitstream.container import (
 )
 from sgc_diffusion.bitstream.encryption import Passphrase
 from sgc_diffusion.bitstream.errors import CorruptSectionError
-from sgc_diffusion.bitstream.layers import bases, optional_coder
+from sgc_diffusion.bitstream.layers import bases_of, optional_coder
 
 
 def thin(data: bytes, *, drop: Collection[int], key: bytes | Passphrase | None = None) -> bytes:
@@ -46,7 +46,7 @@ def thin(data: bytes, *, drop: Collection[int], key: bytes | Passphrase | None =
             damages.append(piece)
             continue
         coder = optional_coder(piece.kind)
-        if piece.kind in drop or (coder is not None and not bases(coder) <= kept):
+        if piece.kind in drop or (coder is not None and not bases_of(coder, piece.body) <= kept):
             continue
         kept.add(piece.kind)
         optional += write_layer(piece.kind | CRITICAL * piece.is_critical, piece.body)

@@ -6,6 +6,7 @@ Frozen, validated, numpy only. What is here is exactly what the file holds: `enc
 """
 
 from sgc_diffusion.payload.color import ColorLayer
+from sgc_diffusion.payload.detail import DetailLevel
 from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
 from sgc_diffusion.payload.layer import MAX_KIND, Layer, UnknownLayer
 from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
@@ -21,6 +22,7 @@ __all__ = [
     "SCHEDULERS",
     "ColorLayer",
     "DecoderRecipe",
+    "DetailLevel",
     "LabelLayer",
     "Layer",
     "Preset",

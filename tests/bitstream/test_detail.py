@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sgc_diffusion.bitstream import detail
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError
 from sgc_diffusion.bitstream.rans import RansDecoder, RansEncoder, lanes_log2
+from sgc_diffusion.payload.detail import likeness, nothing_known
 
 
 def drawn(height, width, seed=0):
@@ -24,7 +25,7 @@ def drawn(height, width, seed=0):
 
 
 def decoded(bodies, levels, height, width):
-    state = detail.nothing_known(height, width)
+    state = nothing_known(height, width)
     for body, level in zip(bodies, levels, strict=True):
         state = detail.decode_level(body, level, state)
     return state
@@ -68,10 +69,10 @@ def test_a_stream_is_close_to_the_ideal_length_and_no_other_is_taken(num_decisio
 def test_every_level_decodes_and_the_last_is_exact(size):
     picture, color_map = drawn(*size)
     bodies = detail.encode_levels(picture, color_map)
-    state, errors = detail.nothing_known(*size), []
+    state, errors = nothing_known(*size), []
     for level, body in enumerate(bodies):
         state = detail.decode_level(body, level, state)
-        errors.append(error(detail.likeness(state, color_map), picture))
+        errors.append(error(likeness(state, color_map), picture))
     assert errors[-1] == 0
     assert all(later <= 1.02 * earlier for earlier, later in zip(errors[3:], errors[4:], strict=False))
 
@@ -83,7 +84,7 @@ def test_levels_may_be_left_out(levels):
     all_bodies = detail.encode_levels(picture, color_map, range(levels[-1] + 1))
     state = decoded(bodies, levels, 70, 50)
     other = decoded(all_bodies, range(levels[-1] + 1), 70, 50)
-    assert np.array_equal(detail.likeness(state, color_map), detail.likeness(other, color_map))
+    assert np.array_equal(likeness(state, color_map), likeness(other, color_map))
 
 
 @settings(max_examples=20, deadline=None)
@@ -93,7 +94,7 @@ def test_noise_survives(height, width, seed, amplitude):
     picture = generator.integers(0, amplitude + 1, (height, width, 3)).astype(np.uint8)
     color_map = generator.integers(0, 256, (3, 2, 3)).astype(np.uint8)
     state = decoded(detail.encode_levels(picture, color_map, [5, 15]), [5, 15], height, width)
-    assert np.array_equal(detail.likeness(state, color_map), picture)
+    assert np.array_equal(likeness(state, color_map), picture)
 
 
 def test_grey_costs_no_chroma():
@@ -101,24 +102,24 @@ def test_grey_costs_no_chroma():
     grey = picture[..., :1].repeat(3, axis=2)
     flat = np.full((2, 2, 3), 128, np.uint8)
     [body] = detail.encode_levels(grey, flat, [15])
-    state = detail.decode_level(body, 15, detail.nothing_known(128, 128))
+    state = detail.decode_level(body, 15, nothing_known(128, 128))
     assert all(band.values is None for band in state.bands if band.channel)
 
 
 def test_decoding_leaves_the_earlier_state_as_it_was():
     picture, color_map = drawn(64, 64)
     first, second = detail.encode_levels(picture, color_map, [6, 15])
-    before = detail.decode_level(first, 6, detail.nothing_known(64, 64))
-    likeness = detail.likeness(before, color_map)
+    before = detail.decode_level(first, 6, nothing_known(64, 64))
+    picture_before = likeness(before, color_map)
     detail.decode_level(second, 15, before)
-    assert np.array_equal(detail.likeness(before, color_map), likeness)
+    assert np.array_equal(likeness(before, color_map), picture_before)
 
 
 def test_mutated_levels_raise_or_are_canonical():
     picture, color_map = drawn(48, 64)
     levels = [4, 8, 15]
     bodies = detail.encode_levels(picture, color_map, levels)
-    states = [detail.nothing_known(48, 64)]
+    states = [nothing_known(48, 64)]
     for body, level in zip(bodies, levels, strict=True):
         states.append(detail.decode_level(body, level, states[-1]))
     generator, num_accepted = np.random.default_rng(0), 0
@@ -138,7 +139,7 @@ def test_mutated_levels_raise_or_are_canonical():
 
 
 def test_few_bytes_for_a_huge_picture_cost_little():
-    before = detail.nothing_known(4000, 4000)
+    before = nothing_known(4000, 4000)
     generator = np.random.default_rng(0)
     tracemalloc.start()
     start = time.perf_counter()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream import header, tables
-from sgc_diffusion.payload import PROFILES, SCHEDULERS, UnknownLayer
+from sgc_diffusion.bitstream import detail_context, header, tables
+from sgc_diffusion.payload import PROFILES, SCHEDULERS, UnknownLayer, detail_bands
+from sgc_diffusion.payload.detail import DETAIL_KINDS
 from sgc_diffusion.taxonomy import NUMBERS
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,13 @@ def test_the_page_gives_every_number():
     assert tables.digest(*tables.FILES)[:16] in TEXT
 
 
+def test_the_page_gives_the_numbers_of_the_detail_layers():
+    steps = " ".join(map(str, detail_bands.LEVEL_STEPS)).replace("-", "−")
+    assert steps in TEXT and tables.digest("detail_tables") in TEXT
+    for name in ("ENERGY", "NEAR", "CORNER", "PARENT", "PLACE", "TILT", "SIGN_SIZE", "BLOCK"):
+        assert " ".join(map(str, getattr(detail_context, f"{name}_LIMITS"))).replace("-", "−") in TEXT
+
+
 def test_the_page_gives_the_defaults_of_every_profile():
     for name, profile in PROFILES.items():
         column = -2 if profile.number in (2, 3) else -3
@@ -84,7 +92,9 @@ def test_a_reader_written_from_the_page_reads_the_golden_files(name):
     assert theirs["taxonomy"] == ours.labels.taxonomy_name
     assert theirs["label_map"] == ours.label_map.tolist()
     assert theirs["quality"] == ours.color.quality and theirs["levels"] == ours.color.levels.tolist()
-    assert tuple(UnknownLayer(kind, body) for kind, body in theirs["layers"]) == ours.layers
+    assert [kind for kind, _ in theirs["layers"]] == [layer.kind for layer in ours.layers]
+    unknown = tuple(UnknownLayer(*layer) for layer in theirs["layers"] if layer[0] not in DETAIL_KINDS)
+    assert unknown == tuple(layer for layer in ours.layers if layer.kind not in DETAIL_KINDS)
 
 
 @pytest.mark.parametrize("name", [name for name in golden_files() if name not in ("fine-color", "coco-128")])

@@ -16,3 +16,10 @@ def test_mutated_files_raise_only_bitstream_errors():
     assert result["outcomes"]["decoded"] > 0
     assert result["outcomes"]["CorruptSectionError"] > 0
     assert result["outcomes"]["TruncatedStreamError"] > 0
+
+
+def test_mutated_detail_levels_raise_only_bitstream_errors():
+    seeds = [ROOT / f"tests/golden/{name}.sgc" for name in ("detail-row", "detail-some", "detail-exact")]
+    result = fuzz_bitstream.run(seeds, num_inputs=150, seed=1)
+    assert result["failures"] == []
+    assert result["outcomes"]["damaged"] > 10

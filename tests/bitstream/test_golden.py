@@ -1,6 +1,7 @@
 """Files of this format version decode for ever, and payloads give the same bytes for ever."""
 
 import dataclasses
+import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import layers
 from sgc_diffusion.bitstream.header import FORMAT_VERSION
 from sgc_diffusion.payload import UnknownLayer, color_transform
+from sgc_diffusion.payload.detail import DETAIL_KINDS, likeness
 
 FOLDER = Path(__file__).parents[1] / "golden"
 _spec = importlib.util.spec_from_file_location("golden_generate", FOLDER / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
-PAYLOADS = generate.payloads()
+PAYLOADS = generate.payloads() | generate.detail_payloads()
 
 # Format version → tables; a changed table needs a new version.
 TABLES_SHA256 = {1: "3ca752ccd401ef5845f8157cf984bacc7e259ad3910a814aa084983e114f8920"}
@@ -26,12 +28,17 @@ LAYER_TABLES_SHA256 = {
         "color": "80b66f53f650e8966f37a7441af4f9fadd0f8e2d0ad98587727bcc1363b8c5b3",
     }
 }
+DETAIL_TABLES_SHA256 = {1: "39cb18e97068469f3a79b648bc13282d1a3f8d88c6dff81e5b7cf108de3d1059"}
+LIKENESSES_SHA256 = {1: "7aeb04e675ae2adbe16f83fd5af845de430cb6fbb88b26c657959c66e38da0c2"}
 COLOR_MAPS_SHA256 = {1: "eff3e043b8502bef772a8792948884bfb68782f19495ca5f767256061e9d5416"}
 
 
 def test_tables_belong_to_the_format_version():
     assert generate.tables_digest() == TABLES_SHA256[FORMAT_VERSION]
     assert {coder.name: coder.table_digest() for coder in layers.REQUIRED} == LAYER_TABLES_SHA256[FORMAT_VERSION]
+    assert {layers.optional_coder(kind).table_digest() for kind in DETAIL_KINDS} == {
+        DETAIL_TABLES_SHA256[FORMAT_VERSION]
+    }
 
 
 def test_color_maps_belong_to_the_format_version():
@@ -46,6 +53,21 @@ def test_golden_file_decodes_to_its_payload(name):
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_payload_encodes_to_its_golden_file(name):
     assert bitstream.encode(PAYLOADS[name]) == (FOLDER / f"{name}.sgc").read_bytes()
+
+
+def test_golden_detail_is_the_picture():
+    for name, picture in (("detail-all", (21, 40, 48, 12)), ("detail-exact", (22, 21, 37, 256))):
+        payload = bitstream.decode((FOLDER / f"{name}.sgc").read_bytes(), strict=True)
+        assert np.array_equal(likeness(payload.layers[-1].state, payload.color_map), generate.picture(*picture))
+
+
+def test_likenesses_belong_to_the_format_version():
+    data = b"".join(
+        likeness(layer.state, payload.color_map).tobytes()
+        for payload in generate.detail_payloads().values()
+        for layer in payload.layers
+    )
+    assert hashlib.sha256(data).hexdigest() == LIKENESSES_SHA256[FORMAT_VERSION]
 
 
 def test_sealed_golden_file_decodes():

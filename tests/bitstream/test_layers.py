@@ -24,7 +24,7 @@ PLAIN = SemanticPayload(
     LabelLayer(np.arange(12, dtype=np.uint8).reshape(3, 4), "landscape-24"),
     ColorLayer.from_color_map(np.full((4, 4, 3), 90, np.uint8), 32),
 )
-FULL = replace(PLAIN, layers=(Words(3, "three"), Words(4, "four"), Words(6, "six"), Words(9, "nine")))
+FULL = replace(PLAIN, layers=(Words(3, "three"), Words(4, "four"), Words(6, "six"), Words(90, "nine")))
 BASE = bitstream.encode(PLAIN)
 
 
@@ -57,7 +57,7 @@ def test_a_file_with_optional_layers_survives(data):
     assert bitstream.decode(data, strict=True) == FULL
     assert bitstream.encode(bitstream.decode(data)) == data
     summary = bitstream.inspect(data)
-    assert list(summary.layer_bytes) == ["labels", "color", "words 3", "words 4", "words 6", "words 9"]
+    assert list(summary.layer_bytes) == ["labels", "color", "words 3", "words 4", "words 6", "words 90"]
     assert summary.header_bytes + sum(summary.layer_bytes.values()) == len(data)
     assert (summary.unknown_layers, summary.damaged_layers, summary.is_intact) == ((), (), True)
 
@@ -70,15 +70,15 @@ def test_layers_that_no_coder_knows_are_kept_as_they_stand():
     with registry.registered(*toy.CODERS):
         data = bitstream.encode(FULL)
     payload = bitstream.decode(data, strict=True)
-    assert kinds(payload) == [3, 4, 6, 9] and all(isinstance(layer, UnknownLayer) for layer in payload.layers)
+    assert kinds(payload) == [3, 4, 6, 90] and all(isinstance(layer, UnknownLayer) for layer in payload.layers)
     assert bitstream.encode(payload) == data
-    assert bitstream.inspect(data).unknown_layers == ("type 3", "type 4", "type 6", "type 9")
+    assert bitstream.inspect(data).unknown_layers == ("type 3", "type 4", "type 6", "type 90")
     assert bitstream.inspect(data).is_intact
     with registry.registered(*toy.CODERS):
         assert bitstream.decode(bitstream.encode(payload)) == FULL
 
 
-@pytest.mark.parametrize(("index", "left"), [(0, [9]), (1, [3, 9]), (2, [3, 4, 9]), (3, [3, 4, 6])])
+@pytest.mark.parametrize(("index", "left"), [(0, [90]), (1, [3, 90]), (2, [3, 4, 90]), (3, [3, 4, 6])])
 def test_a_damaged_layer_costs_itself_and_what_is_built_on_it(data, index, left):
     places = ends(data)
     broken = bytearray(data)
@@ -122,9 +122,9 @@ def test_a_file_may_be_cut_anywhere_after_the_color_layer(data):
 
 
 def test_a_layer_whose_body_its_coder_rejects_is_left_out(coders):
-    data = BASE + write_layer(3, b"no words") + write_layer(4, b"x") + write_layer(9, b"320x200 66 32 |9")
+    data = BASE + write_layer(3, b"no words") + write_layer(4, b"x") + write_layer(90, b"320x200 66 32 |90")
     with pytest.warns(bitstream.DamagedLayerWarning, match="2 damaged.*words 3: The words do not fit.*words 4: Layer"):
-        assert bitstream.decode(data).layers == (Words(9, "9"),)
+        assert bitstream.decode(data).layers == (Words(90, "90"),)
     with pytest.raises(bitstream.CorruptSectionError, match="do not fit"):
         bitstream.decode(data, strict=True)
 
@@ -138,15 +138,15 @@ def test_a_layer_without_its_base_is_left_out(coders):
 
 
 def test_order_is_judged_by_the_layers_that_are_whole(coders):
-    nine = write_layer(9, b"320x200 66 32 |9")
+    nine = write_layer(90, b"320x200 66 32 |90")
     damaged = write_layer(100, b"x")[:-1] + b"y"
     three = write_layer(3, b"320x200 66 32 |3")
     with pytest.warns(bitstream.DamagedLayerWarning, match=r"^1 damaged .*layer type 100"):
-        assert kinds(bitstream.decode(BASE + damaged + nine)) == [9]
-    with pytest.warns(bitstream.DamagedLayerWarning, match="type 3 follows type 9; types must ascend"):
-        assert kinds(bitstream.decode(BASE + nine + three)) == [9]
-    with pytest.warns(bitstream.DamagedLayerWarning, match="type 9 follows type 9"):
-        assert kinds(bitstream.decode(BASE + nine + nine)) == [9]
+        assert kinds(bitstream.decode(BASE + damaged + nine)) == [90]
+    with pytest.warns(bitstream.DamagedLayerWarning, match="type 3 follows type 90; types must ascend"):
+        assert kinds(bitstream.decode(BASE + nine + three)) == [90]
+    with pytest.warns(bitstream.DamagedLayerWarning, match="type 90 follows type 90"):
+        assert kinds(bitstream.decode(BASE + nine + nine)) == [90]
 
 
 @pytest.mark.parametrize("type_byte", [0, 128])
@@ -165,9 +165,9 @@ def test_many_damaged_layers_give_one_short_warning(coders):
 
 
 def test_noise_behind_the_color_layer_costs_little(coders):
-    broken, whole = write_layer(5, b"")[:-1] + b"?", write_layer(9, b"320x200 66 32 |9")
+    broken, whole = write_layer(5, b"")[:-1] + b"?", write_layer(90, b"320x200 66 32 |90")
     with pytest.warns(bitstream.DamagedLayerWarning, match="^126 damaged"):
-        assert kinds(bitstream.decode(BASE + broken * 126 + whole)) == [9]
+        assert kinds(bitstream.decode(BASE + broken * 126 + whole)) == [90]
     with pytest.warns(bitstream.DamagedLayerWarning, match="^127 damaged"):
         assert kinds(bitstream.decode(BASE + broken * 127 + whole)) == []
     summary = bitstream.inspect(BASE + broken * 100_000)
@@ -175,9 +175,9 @@ def test_noise_behind_the_color_layer_costs_little(coders):
 
 
 def test_a_body_of_a_later_version_is_kept_with_what_is_built_on_it(coders):
-    data = BASE + write_layer(3, b"?new") + write_layer(4, b"on new") + write_layer(9, b"320x200 66 32 |9")
+    data = BASE + write_layer(3, b"?new") + write_layer(4, b"on new") + write_layer(90, b"320x200 66 32 |90")
     payload = bitstream.decode(data, strict=True)
-    assert payload.layers == (UnknownLayer(3, b"?new"), UnknownLayer(4, b"on new"), Words(9, "9"))
+    assert payload.layers == (UnknownLayer(3, b"?new"), UnknownLayer(4, b"on new"), Words(90, "90"))
     assert bitstream.encode(payload) == data
 
 
@@ -203,7 +203,7 @@ def test_sizes_are_those_of_the_files(coders):
         assert bitstream.size_bytes(payload, sealed=True) == len(bitstream.encode(payload, key=bytes(32)))
     before = bitstream.DecodedLayers(320, 200, PLAIN.labels, PLAIN.color, FULL.layers[:2])
     summary = bitstream.inspect(bitstream.encode(FULL))
-    stack = [("labels", FULL.labels), ("color", FULL.color), ("words 6", FULL.layers[2]), ("words 9", FULL.layers[3])]
+    stack = [("labels", FULL.labels), ("color", FULL.color), ("words 6", FULL.layers[2]), ("words 90", FULL.layers[3])]
     for name, layer in stack:
         assert bitstream.layer_size_bytes(layer, before) == summary.layer_bytes[name]
     assert bitstream.layer_size_bytes(PLAIN.labels, bitstream.DecodedLayers(320, 200)) == summary.layer_bytes["labels"]
@@ -256,7 +256,7 @@ def test_required_layers_have_digests_of_their_own_tables():
 
 
 @pytest.mark.parametrize(
-    ("drop", "left"), [((), [3, 4, 6, 9]), ((9,), [3, 4, 6]), ((3,), [9]), ((4, 9), [3]), ((5,), [3, 4, 6, 9])]
+    ("drop", "left"), [((), [3, 4, 6, 90]), ((90,), [3, 4, 6]), ((3,), [90]), ((4, 90), [3]), ((5,), [3, 4, 6, 90])]
 )
 def test_thinning_drops_layers_and_those_built_on_them(data, drop, left):
     expected = replace(FULL, layers=tuple(layer for layer in FULL.layers if layer.kind in left))

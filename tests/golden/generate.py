@@ -8,6 +8,7 @@ Only a new format version may change a golden file.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy as np
 from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import tables
 from sgc_diffusion.bitstream.container import write_layer
-from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, DetailLevel, LabelLayer, SemanticPayload
+from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(32))
@@ -95,9 +97,36 @@ def payloads() -> dict[str, SemanticPayload]:
     }
 
 
+def picture(seed: int, height: int, width: int, noise: int) -> np.ndarray:
+    """Return (height, width, 3) uint8: a slope, an edge and integers below `noise`."""
+    integers = Integers(seed)
+    row, column = np.mgrid[:height, :width]
+    plain = 60 + row + 2 * column % 50 + 80 * (3 * row > 2 * column + 9)
+    grain = np.array([integers.below(noise) for _ in range(height * width * 3)]).reshape(height, width, 3)
+    return np.clip(plain[..., None] * np.array([4, 3, 2]) // 3 + grain, 0, 255).astype(np.uint8)
+
+
+def detail_payloads() -> dict[str, SemanticPayload]:
+    """Return file name → payload with detail levels."""
+
+    def make(seed: int, size: tuple[int, int], noise: int, details: Sequence[int]) -> SemanticPayload:
+        pixels = picture(seed, *size[::-1], noise)
+        color = ColorLayer(levels(seed, 3, 3, 60), 30)
+        state = exact_state(pixels, color.color_map)
+        layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in details)
+        return SemanticPayload(*size, LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24"), color, layers=layers)
+
+    return {
+        "detail-all": make(21, (48, 40), 12, range(16)),
+        "detail-exact": make(22, (37, 21), 256, [15]),
+        "detail-some": make(23, (131, 19), 5, [2, 7, 12]),
+        "detail-row": make(24, (50, 1), 9, [0, 15]),
+    }
+
+
 def main() -> None:
     """Write every golden file, and print what `test_golden.py` and the format text quote."""
-    for name, payload in payloads().items():
+    for name, payload in (payloads() | detail_payloads()).items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
     (FOLDER / "unknown-layers.sgc").write_bytes(with_unknown_layers(payloads()["tiny"]))

@@ -17,7 +17,7 @@ COLOR = ColorLayer.from_color_map(np.full((2, 2, 3), 90, np.uint8), 16)
 def build(**values):
     recipe = {name: values.pop(name) for name in list(values) if name in DecoderRecipe.__dataclass_fields__}
     color = dataclasses.replace(COLOR, quality=values.pop("quality", 16))
-    layers = (UnknownLayer(values.pop("kind", 9), b"x"),)
+    layers = (UnknownLayer(values.pop("kind", 90), b"x"),)
     return SemanticPayload(
         values.pop("width", 640), values.pop("height", 480), LABELS, color, DecoderRecipe(**recipe), layers
     )

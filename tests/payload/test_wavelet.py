@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgc_diffusion import wavelet
-from sgc_diffusion.smooth_base import smooth_rows
+from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.smooth_base import smooth_rows
 
 SIZES = [(1, 1), (1, 40), (40, 1), (17, 16), (16, 33), (64, 64), (50, 47), (131, 77)]
 

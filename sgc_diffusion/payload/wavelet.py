@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sgc_diffusion.smooth_base import smooth_rows
+from sgc_diffusion.payload.smooth_base import smooth_rows
 
 STRIP_ROWS = 256  # rows converted at a time, which bounds the memory
 MIN_LOW_SIDE = 8  # the low band is not split when one side would fall below it

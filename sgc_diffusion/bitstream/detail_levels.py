@@ -1,0 +1,135 @@
+"""The detail layers
+
+Kind 8 + n is detail level n, 0 … 15: the pixels, coarse to exact. A file may hold any of the levels; each is built on
+the next lower one that the file holds, and level 15 makes the picture exact. The body is
+
+| size | type | meaning |
+|---|---|---|
+| 1 | u8 | bits 4–7: n minus the number of the level that this one is built on, 0 for the first level of a file |
+| … | bytes | the stream of the level, see "Coder of the detail levels"; bits 0–3 of the byte above are its first byte |
+
+A level that is not built on the next lower one of its file MUST be rejected. A reader MUST also reject a level that
+calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
+
+**Planes.** After level n, a band with at least one coefficient is known down to plane
+min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. s(0) … s(15) are
+76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg and of the number of the
+band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12, 19, 27; for HL and LH of scale 1, 2, 3, 4 it is
+0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8 more.
+
+**The picture** is what the inverse transform gives for the coefficients that are known so far: one with the known size
+k > 0 down to plane p counts as k + ⌊27 · 2^p / 64⌋, with its sign. Bytes below 0 and above 255 are clipped; at level
+15 there are none.
+
+**Limits** that the contexts use, see "Contexts of the detail coder":
+
+| name | limits |
+|---|---|
+| `NEAR_LIMITS` (left and right, above and below) | 1 5 11 27 |
+| `CORNER_LIMITS` (corners) | 1 7 15 40 |
+| `PARENT_LIMITS` (parent) | 1 7 14 32 |
+| `PLACE_LIMITS` (cousin, luma, orange) | 1 5 10 24 |
+| `TILT_LIMITS` | −3 −1 0 1 2 4 |
+| `SIGN_SIZE_LIMITS` | 5 14 |
+| steps of sums over blocks | 1 3 8 20 50 120 300 |
+
+`ENERGY_LIMITS` are 8 10 14 19 25 33 45 60 80 107 143 191 256 341 456 608 812
+1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
+
+The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
+is 39cb18e97068469f3a79b648bc13282d1a3f8d88c6dff81e5b7cf108de3d1059.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sgc_diffusion.bitstream.detail import TABLE_FILE, decode_level, encode_level
+from sgc_diffusion.bitstream.errors import CorruptSectionError
+from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
+from sgc_diffusion.payload.detail import (
+    DETAIL_KINDS,
+    FIRST_KIND,
+    DetailLevel,
+    DetailState,
+    active_blocks,
+    coarsened,
+    nothing_known,
+    same_state,
+)
+
+_BASE_SHIFT = 4  # bits of the first byte that belong to the stream
+
+
+class DetailCoder(LayerCoder[DetailLevel]):
+    """Writes and reads one level of detail."""
+
+    layer_class = DetailLevel
+    table_file = TABLE_FILE.removesuffix(".npz")
+
+    def __init__(self, level: int) -> None:
+        """Set up the coder of a level, 0 … 15."""
+        self.kind = FIRST_KIND + level
+        self.name = f"detail {level}"
+        self.built_on_present = tuple(kind for kind in DETAIL_KINDS if kind < self.kind)
+
+    def named_bases(self, body: bytes) -> tuple[int, ...]:
+        """Return the kind of the level below, which the first byte names."""
+        distance = body[0] >> _BASE_SHIFT if body else 0
+        return (self.kind - distance,) if distance else ()
+
+    def encode(self, layer: DetailLevel, before: DecodedLayers) -> bytes:
+        """Write what the level knows beyond the one below it.
+
+        Raises:
+            ValueError: the level is of a picture of another size, or does not refine the one below it.
+        """
+        if (layer.finest.height, layer.finest.width) != (before.height, before.width):
+            raise ValueError(
+                f"`layers` must hold detail of a {before.width}×{before.height} picture, got level {layer.level} of "
+                f"{layer.finest.width}×{layer.finest.height}"
+            )
+        lower = _highest(before)
+        if lower is None:
+            known, distance = nothing_known(before.height, before.width), 0
+        else:
+            known, distance = coarsened(layer.finest, lower.level), layer.kind - lower.kind
+            if layer.finest is not lower.finest and not same_state(known, lower.state):
+                raise ValueError(
+                    f"`layers` must refine each other, got detail {layer.level} of another picture than "
+                    f"detail {lower.level}"
+                )
+        stream = encode_level(layer.finest, layer.level, known)
+        return bytes([stream[0] | distance << _BASE_SHIFT]) + stream[1:]
+
+    def decode(self, body: bytes, before: DecodedLayers) -> DetailLevel:
+        """Read what `encode` wrote; the lower levels then share the arrays of this one."""
+        lower = _highest(before)
+        if self.named_bases(body) != (() if lower is None else (lower.kind,)):
+            raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
+        known = nothing_known(before.height, before.width) if lower is None else lower.state
+        stream = bytes([body[0] & (1 << _BASE_SHIFT) - 1]) + body[1:] if body else body
+        state = decode_level(stream, self.kind - FIRST_KIND, known)
+        _require_no_empty_blocks(known, state)
+        layer = DetailLevel(self.kind, state)
+        for other in before.layers:
+            if isinstance(other, DetailLevel):
+                other.share(state)
+        return layer
+
+
+DETAIL_LEVELS = tuple(DetailCoder(kind - FIRST_KIND) for kind in DETAIL_KINDS)
+
+
+def _highest(before: DecodedLayers) -> DetailLevel | None:
+    """Return the level that the next one is built on."""
+    return next((layer for layer in reversed(before.layers) if isinstance(layer, DetailLevel)), None)
+
+
+def _require_no_empty_blocks(before: DetailState, after: DetailState) -> None:
+    """Reject what decodes, but to coefficients that an encoder writes otherwise."""
+    for old, new in zip(before.bands, after.bands, strict=True):
+        if new.values is None or new.values is old.values:
+            continue
+        if not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
+            raise CorruptSectionError("A detail level speaks of coefficients where it has none")

@@ -1,0 +1,205 @@
+"""The detail layers: what is known of the pixels, level by level, coarse to exact.
+
+    picture − smooth base ──wavelet──▶ coefficients ──planes of level 0 … 15──▶ `DetailLevel`s
+    color map, the highest level ──`likeness`──▶ the picture as far as it is known, exact at level 15
+
+Each level knows the coefficients down to its own planes (`detail_bands`), so a coarser level is a part of a finer one,
+and the levels of a picture share the arrays of the finest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+
+from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
+from sgc_diffusion.payload.layer import Layer
+from sgc_diffusion.payload.scalars import plain_integer
+
+FIRST_KIND = 8  # of level 0; each level is a layer of its own
+DETAIL_KINDS = range(FIRST_KIND, FIRST_KIND + NUM_LEVELS)
+LOSSLESS = NUM_LEVELS - 1
+
+
+@dataclass(frozen=True)
+class DetailState:
+    """What is known of the coefficients of a picture after some levels.
+
+    Attributes:
+        height: rows of the picture.
+        width: columns of the picture.
+        bands: in coding order; never changed in place.
+        choices: of the transform, or None before the first level.
+    """
+
+    height: int
+    width: int
+    bands: tuple[Band, ...] = field(repr=False)
+    choices: wavelet.TransformChoices | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DetailLevel(Layer):
+    """The coefficients of a picture down to the planes of one level.
+
+    Attributes:
+        kind: 8 + the level, 8 … 23.
+        finest: a state that knows them, and maybe more: what is finer than the level is no part of the layer.
+
+    Raises:
+        ValueError: a kind out of range, or a state that is coarser than the level.
+
+    Example:
+        >>> picture = np.zeros((20, 30, 3), np.uint8)
+        >>> state = exact_state(picture, picture[:2, :3])
+        >>> DetailLevel(8, state) == DetailLevel(8, DetailLevel(9, state).state)
+        True
+    """
+
+    kind: int
+    finest: DetailState = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", plain_integer("kind", self.kind, DETAIL_KINDS[0], DETAIL_KINDS[-1]))
+        if not isinstance(self.finest, DetailState):
+            raise ValueError(f"`finest` must be a DetailState, got {type(self.finest).__name__}")
+        if not _knows(self.finest, self.level):
+            raise ValueError(f"`finest` must know the planes of level {self.level}, got a coarser state")
+        _freeze(self.finest)
+
+    @property
+    def level(self) -> int:
+        """0, the coarsest, … 15, the exact picture."""
+        return self.kind - FIRST_KIND
+
+    @property
+    def state(self) -> DetailState:
+        """What the layer says: `finest` down to the planes of its level."""
+        return coarsened(self.finest, self.level)
+
+    def share(self, finer: DetailState) -> None:
+        """Let go of this layer's own arrays: from now on it is read from those of a finer state.
+
+        Args:
+            finer: of which this level is the coarser part, so that the layer stays the same.
+        """
+        object.__setattr__(self, "finest", finer)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DetailLevel):
+            return NotImplemented
+        return self.kind == other.kind and (self.finest is other.finest or same_state(self.state, other.state))
+
+    __hash__ = None  # type: ignore[assignment] - holds arrays
+
+
+def nothing_known(height: int, width: int) -> DetailState:
+    """Return the state of a picture before its first level.
+
+    Args:
+        height: rows of the picture, at least 1.
+        width: columns of the picture, at least 1.
+    """
+    return DetailState(height, width, tuple(make_bands(height, width)))
+
+
+def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
+    """Return the state that knows a picture exactly.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        color_map: (h, w, 3) uint8, the decoded one.
+    """
+    height, width = picture.shape[:2]
+    channels, choices = wavelet.forward(picture, color_map)
+    bands, places = make_bands(height, width), [chain.from_iterable(scales) for scales in channels]
+    for band in bands:
+        coefficients = next(places[band.channel])
+        if coefficients.size:
+            band.plane = 0
+        if coefficients.any():
+            band.values = to_phases(coefficients)
+            band.active = active_blocks(band.values)
+    return DetailState(height, width, tuple(bands), choices)
+
+
+def coarsened(state: DetailState, level: int) -> DetailState:
+    """Return a state without what is finer than a level; itself if there is nothing."""
+    bands = []
+    for band in state.bands:
+        plane = band.target_plane(level)
+        if band.rows and band.columns and band.plane < plane:
+            band = replace(band, plane=plane)
+            if band.values is not None:
+                sizes = np.abs(band.values) >> plane << plane
+                band.values, band.active = (np.sign(band.values) * sizes, active_blocks(sizes))
+                if not band.active.any():
+                    band.values = band.active = None
+        bands.append(band)
+    unchanged = all(new is old for new, old in zip(bands, state.bands, strict=True))
+    return state if unchanged else replace(state, bands=tuple(bands))
+
+
+def active_blocks(values: np.ndarray) -> np.ndarray:
+    """Return which blocks, (m, n) bool, of phases with margins (4, 4·m + 2, 4·n + 2) hold anything but 0."""
+    cells = (values[:, 1:-1, 1:-1] != 0).any(axis=0)
+    return cells.reshape(cells.shape[0] // 4, 4, cells.shape[1] // 4, 4).any(axis=(1, 3))
+
+
+def same_state(first: DetailState, second: DetailState) -> bool:
+    """Return whether two states know the same of the same picture."""
+    if (first.height, first.width) != (second.height, second.width) or (first.choices is None) != (
+        second.choices is None
+    ):
+        return False
+    if first.choices is not None and second.choices is not None:
+        for name in ("filters", "mixes"):
+            if not np.array_equal(getattr(first.choices, name), getattr(second.choices, name)):
+                return False
+    return all(
+        mine.plane == other.plane
+        and (mine.values is None) == (other.values is None)
+        and (mine.values is other.values or np.array_equal(mine.phases(), other.phases()))
+        for mine, other in zip(first.bands, second.bands, strict=True)
+    )
+
+
+def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base.
+
+    Args:
+        state: of the highest level, or `nothing_known`.
+        color_map: (h, w, 3) uint8, the decoded one.
+    """
+    channels: list[list[list[np.ndarray]]] = [[], [], []]
+    for index, band in enumerate(state.bands):
+        scales = channels[band.channel]
+        if index < 6 or len(scales[-1]) == 3:
+            scales.append([])
+        scales[-1].append(_middle(band))
+    return wavelet.inverse(channels, state.choices or wavelet.TransformChoices(), color_map, state.height, state.width)
+
+
+def _middle(band: Band) -> np.ndarray:
+    """Return the coefficients of a band (rows, columns) int16: known ones in the bin, at 27/64 of its width."""
+    if band.values is None:
+        return np.zeros((band.rows, band.columns), dtype=np.int16)
+    values = from_phases(band.values)[: band.rows, : band.columns]
+    inside = (27 << band.plane) >> 6
+    return values + np.sign(values) * np.int16(inside) if inside else values
+
+
+def _knows(state: DetailState, level: int) -> bool:
+    """Return whether a state reaches a level; bands without coefficients have no planes."""
+    return all(band.plane <= band.target_plane(level) or not (band.rows and band.columns) for band in state.bands)
+
+
+def _freeze(state: DetailState) -> None:
+    """Make the arrays read-only: layers are never changed."""
+    for band in state.bands:
+        for array in (band.values, band.active):
+            if array is not None:
+                array.flags.writeable = False

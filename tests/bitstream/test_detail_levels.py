@@ -1,0 +1,180 @@
+"""Detail levels as layers of a file: by value, in any selection, cut, damaged, thinned, hostile."""
+
+import time
+import tracemalloc
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream import detail, detail_levels
+from sgc_diffusion.bitstream.container import write_layer
+from sgc_diffusion.bitstream.detail_planes import PlaneCoder
+from sgc_diffusion.payload import ColorLayer, DetailLevel, LabelLayer, SemanticPayload
+from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, likeness, nothing_known
+
+HEIGHT, WIDTH = 45, 70
+
+
+def picture(seed=0):
+    generator = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    luma = 110 + 60 * np.sin(rows / 9) * np.cos(columns / 14) + 50 * ((rows + columns) % 40 > 20)
+    return np.clip(luma[..., None] + generator.normal(0, 3, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+
+
+PLAIN = SemanticPayload(
+    WIDTH,
+    HEIGHT,
+    LabelLayer(np.arange(12, dtype=np.uint8).reshape(3, 4), "landscape-24"),
+    ColorLayer.from_color_map(picture()[::15, ::15].copy(), 32),
+)
+STATE = exact_state(picture(), PLAIN.color_map)
+
+
+def with_levels(*levels, state=STATE):
+    return replace(PLAIN, layers=tuple(DetailLevel(FIRST_KIND + level, state) for level in levels))
+
+
+def levels_of(payload):
+    return [layer.level for layer in payload.layers]
+
+
+def quietly_decoded(data):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return bitstream.decode(data), [str(entry.message) for entry in caught]
+
+
+@pytest.mark.parametrize("levels", [range(16), [15], [0], [3, 4, 9, 15], [1, 14]])
+def test_levels_survive_by_value(levels):
+    payload = with_levels(*levels)
+    data = bitstream.encode(payload)
+    assert data.startswith(bitstream.encode(PLAIN)) and len(data) == bitstream.size_bytes(payload)
+    decoded = bitstream.decode(data, strict=True)
+    assert decoded == payload and bitstream.encode(decoded) == data
+    assert list(bitstream.inspect(data).layer_bytes) == ["labels", "color", *(f"detail {level}" for level in levels)]
+    if levels[-1] == 15:
+        assert np.array_equal(likeness(decoded.layers[-1].state, decoded.color_map), picture())
+
+
+def test_a_level_says_no_more_than_its_planes():
+    assert bitstream.decode(bitstream.encode(with_levels(4))) == with_levels(4)
+    assert with_levels(4) == with_levels(4, state=DetailLevel(FIRST_KIND + 4, STATE).state)
+    assert with_levels(4).layers[0].state.bands[0].plane > 0
+    assert with_levels(4) != with_levels(5) and with_levels(4, 6) != with_levels(4)
+    assert with_levels(12) != with_levels(12, state=exact_state(picture(1), PLAIN.color_map))
+
+
+def test_decoded_levels_share_their_arrays():
+    lower, higher = bitstream.decode(bitstream.encode(with_levels(8, 15))).layers
+    assert lower.finest is higher.finest and not lower.finest.bands[-3].values.flags.writeable
+
+
+def test_a_file_cut_anywhere_keeps_the_levels_that_are_whole():
+    data = bitstream.encode(with_levels(2, 5, 9))
+    sizes = list(bitstream.inspect(data).layer_bytes.values())[2:]
+    ends = np.cumsum([len(bitstream.encode(PLAIN)), *sizes]).tolist()
+    for end in range(ends[0], len(data), 7):
+        payload, _ = quietly_decoded(data[:end])
+        assert payload == with_levels(*[2, 5, 9][: sum(place <= end for place in ends[1:])])
+
+
+def test_a_damaged_level_costs_the_higher_ones():
+    data = bytearray(bitstream.encode(with_levels(2, 5, 9)))
+    data[-bitstream.inspect(bytes(data)).layer_bytes["detail 9"] - 1] ^= 1  # the last byte of level 5
+    payload, messages = quietly_decoded(bytes(data))
+    assert payload == with_levels(2)
+    assert "type 13" in messages[0] and "detail 9 is built on layer type 13, which is not there" in messages[0]
+
+
+def test_levels_without_those_they_were_built_on_are_left_out():
+    data = bitstream.encode(with_levels(2, 5, 9))
+    sizes = bitstream.inspect(data).layer_bytes
+    start = len(bitstream.encode(PLAIN))
+    payload, messages = quietly_decoded(data[:start] + data[start + sizes["detail 2"] :])
+    assert payload == PLAIN and len(messages) == 1
+    nine = data[-sizes["detail 9"] :]
+    other = bitstream.encode(with_levels(2, 5, 7))
+    payload, messages = quietly_decoded(other + nine)  # level 9 over level 5, in a file that holds level 7
+    assert payload == with_levels(2, 5, 7) and "not built on the level below it" in messages[0]
+
+
+def test_thinning_drops_what_is_built_on_a_dropped_level():
+    data = bitstream.encode(with_levels(2, 5, 9))
+    assert bitstream.thin(data, drop={FIRST_KIND + 9}) == bitstream.encode(with_levels(2, 5))
+    assert bitstream.thin(data, drop={FIRST_KIND + 5}) == bitstream.encode(with_levels(2))
+
+
+def test_what_is_no_ladder_is_not_written():
+    other = exact_state(picture(1), PLAIN.color_map)
+    mixed = (DetailLevel(FIRST_KIND + 9, STATE), DetailLevel(FIRST_KIND + 12, other))
+    with pytest.raises(ValueError, match="`layers` must refine each other"):
+        bitstream.encode(replace(PLAIN, layers=mixed))
+    with pytest.raises(ValueError, match="`layers` must hold detail of a 80×45 picture, got level 3 of 70×45"):
+        bitstream.encode(replace(with_levels(3), width=80))
+
+
+class Scripted(detail._Encoding):
+    """Writes what no picture has: whether each batch is answered with yes is for `says` to say."""
+
+    def __init__(self, says):
+        super().__init__()
+        self._says = says
+
+    def expect(self, num_decisions):
+        if num_decisions > 1_000_000:
+            raise StopIteration
+
+    def weigh(self, groups):
+        self._name = groups[0][0][0][0]
+        return super().weigh(groups)
+
+    def answer(self, weighed, truth):
+        bits = np.full(len(weighed), self._says(self._name, len(weighed)))
+        return super().answer(weighed, bits)
+
+
+def scripted_body(level, height, width, says):
+    decider = Scripted(says)
+    for name, shape, num_bits in (("filters", (3, 2, 2), 3), ("mixes", (2, 3), 4)):
+        for place in np.ndindex(shape):
+            detail._code_number(decider, name, place, num_bits, 0)
+    bands = list(nothing_known(height, width).bands)
+    try:
+        PlaneCoder(bands, decider, detail.load_detail_tables()["weights"], None).code_level(level)
+    except StopIteration:
+        pass
+    return decider.encoder.finish()
+
+
+@pytest.mark.parametrize("yes", [["start"], ["start", "block_place"]])
+def test_started_bands_and_active_blocks_hold_something(yes):
+    body = scripted_body(2, HEIGHT, WIDTH, lambda name, _: name in yes)
+    detail.decode_level(body, 2, nothing_known(HEIGHT, WIDTH))  # the coder itself takes it
+    with pytest.raises(bitstream.CorruptSectionError, match="where it has none"):
+        detail_levels.DETAIL_LEVELS[2].decode(body, bitstream.DecodedLayers(WIDTH, HEIGHT, PLAIN.labels, PLAIN.color))
+
+
+def test_a_few_bytes_that_start_the_largest_band_of_a_huge_picture_cost_little():
+    side = 60_000
+    num_coarser = 12 * (len(nothing_known(side, side).bands) - 9)  # decisions that bands of other scales are empty
+    num_starts = 0
+
+    def says(name, _):
+        nonlocal num_starts
+        num_starts += name == "start"
+        return name == "start" and num_starts > num_coarser
+
+    body = scripted_body(15, side, side, says)
+    assert len(body) < 300
+    data = bitstream.encode(replace(PLAIN, width=side, height=side)) + write_layer(FIRST_KIND + 15, body)
+    tracemalloc.start()
+    start = time.perf_counter()
+    payload, messages = quietly_decoded(data)
+    seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert payload.layers == () and "too few bytes" in messages[0]
+    assert peak < 50e6 and seconds < 2
