@@ -26,6 +26,7 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
 from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
+from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.passes import tile_latents
 from sgc_diffusion.synthesis.provenance import mark_generated
 from sgc_diffusion.synthesis.request import (
@@ -384,6 +385,25 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             images = [mark_generated(image, None, self.config.profile) for image in images]
         images = stack_pictures(images)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+    def likeness(self, payload: SemanticPayload, *, max_pixels: int | None = MAX_PIXELS) -> Image.Image:
+        """Return the picture that a payload gives without any network, the same on every machine.
+
+        Without detail levels it is the enlarged color map; with the last one it is the original picture to the bit.
+        It is not marked as generated, because it is not. Files need no pipeline for it:
+        `sgc_diffusion.synthesis.likeness` works without torch.
+
+        Args:
+            payload: of any pipeline.
+            max_pixels: refuse a picture with more pixels, whatever a file says; None for no limit.
+
+        Returns:
+            RGB picture of the payload's size; `info["Description"]` says what it is.
+
+        Raises:
+            ValueError: too many pixels, or a detail level of a picture of another size.
+        """
+        return likeness_image(payload, max_pixels=max_pixels)
 
     def _recipe(self, preset: str | None) -> DecoderRecipe:
         """Return the recipe of a preset, or of the pipeline's own, for its profile and weights."""

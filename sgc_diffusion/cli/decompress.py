@@ -14,6 +14,7 @@ from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, not
 from sgc_diffusion.cli.errors import CommandError, describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
+from sgc_diffusion.cli.likeness import check_size, decode_likenesses
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.cli.pipelines import load_pipeline
 from sgc_diffusion.payload.recipe import SCHEDULERS
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
 DRAWN_SUFFIX = ".decoded.png"
+DRAWN, LIKENESS = "drawn", "likeness"
 CUSTOM_PROFILE = "custom"  # of pipelines that have no number in the format
 MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MiB of RGB
 
@@ -48,6 +50,12 @@ def add_decompress(commands: Any) -> None:
         "defaults and the file's seed",
     )
     add = parser.add_argument
+    add(
+        "--decoder",
+        choices=[DRAWN, LIKENESS],
+        default=DRAWN,
+        help="likeness: what the file gives without a network, exact if it is lossless; default: %(default)s",
+    )
     add("--steps", type=recipe_field("num_inference_steps", int), help="of the whole schedule; default: as in the file")
     add("--strength", type=recipe_field("strength", float), help="how freely to redraw, 0.01 to 1")
     add("--guidance", type=recipe_field("guidance_scale", float), help="how strictly to follow the labels; 1 is plain")
@@ -60,9 +68,11 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
     """Draw each file and tell the report."""
     key = read_key(arguments)
     naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, _picture_suffixes(), ".png")
-    drawings = _read(
-        find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming), arguments, key, report
-    )
+    jobs = find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming)
+    if arguments.decoder == LIKENESS:
+        decode_likenesses(jobs, arguments, key, naming, report)
+        return
+    drawings = _read(jobs, arguments, key, report)
     by_pipeline: dict[str, list[Drawing]] = {}
     for drawing in drawings:
         by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)
@@ -96,7 +106,7 @@ def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: 
             summary = bitstream.inspect(data)  # without the key, for the header
             if summary.is_encrypted and key is None:
                 raise CommandError(f"{job.source.name}: is encrypted; give its --key-file or --passphrase-file")
-            _check_size(job.source.name, summary.width, summary.height, arguments.max_pixels)
+            check_size(job.source.name, summary.width, summary.height, arguments.max_pixels)
             if summary.recipe.profile == CUSTOM_PROFILE and arguments.pipeline is None:
                 raise CommandError(
                     f"{job.source.name}: was made by a pipeline without a name of its own; give that as --pipeline"
@@ -108,14 +118,6 @@ def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: 
         else:
             drawings.append(Drawing(job, data, summary.recipe.profile))
     return drawings
-
-
-def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise CommandError(
-            f"{name}: declares {width}x{height} = {width * height} pixels, more than the {max_pixels} that are drawn "
-            "unasked; if it is to be trusted, allow it by --max-pixels"
-        )
 
 
 def _load_error(error: Exception, arguments: argparse.Namespace, members: Sequence[Drawing]) -> str:
