@@ -26,7 +26,7 @@ from sgc_diffusion.bitstream import detail
 from sgc_diffusion.bitstream.color_coder import encode_color
 
 try:
-    import pillow_jxl  # noqa: F401  (registers the format)
+    import pillow_jxl  # it registers the format
 except ImportError:
     pillow_jxl = None
 

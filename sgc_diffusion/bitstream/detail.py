@@ -95,10 +95,12 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
 def encode_coefficients(
     channels: list, choices: wavelet.TransformChoices, height: int, width: int, levels: Sequence[int]
 ) -> list[bytes]:
-    """Encode coefficients as `wavelet.forward` returns them; arguments and result otherwise as of `encode_levels`."""
+    """Encode coefficients as `wavelet.forward` returns them, and empty their list; otherwise as `encode_levels`."""
     bands = make_bands(height, width)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
+    del flat
+    channels.clear()  # half of the memory
     bodies = []
     for index, level in enumerate(levels):
         decider = _Encoding()
@@ -107,6 +109,23 @@ def encode_coefficients(
         PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
         bodies.append(decider.encoder.finish())
     return bodies
+
+
+def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
+    """Encode what one state knows beyond another: the inverse of `decode_level`.
+
+    Args:
+        after: of `decode_level` with this level and `before`.
+        level: its number, 0 … 15.
+        before: what the levels below it gave, or `nothing_known`.
+    """
+    decider = _Encoding()
+    if before.choices is None:
+        code_choices(decider, after.choices)
+    truth = [band.phases() for band in after.bands]
+    bands = [replace(band) for band in before.bands]
+    PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
+    return decider.encoder.finish()
 
 
 def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:

@@ -60,9 +60,14 @@ class Band:
 
     def start(self) -> None:
         """Make the arrays, all zero."""
+        self.values = self.phases()
+        self.active = np.zeros(self.num_blocks, dtype=bool)
+
+    def phases(self) -> np.ndarray:
+        """Return the values, all zero if there are none."""
         rows, columns = self.num_blocks
-        self.values = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
-        self.active = np.zeros((rows, columns), dtype=bool)
+        empty = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
+        return empty if self.values is None else self.values
 
     def unshare(self) -> None:
         """Copy the arrays, so that who had them before keeps them as they were."""

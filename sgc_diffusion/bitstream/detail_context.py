@@ -6,9 +6,9 @@ Outside of a band, and in bands of which nothing is known, sizes and values are 
 limits of a list it reaches.
 
 The next bit of |c| is asked for with the sum of the log-odds of five tables at these places:
-  energy    the step in `ENERGY_LIMITS` of Σ weight · size over the eleven features below, and the *start*: 0, 1, 2 or 3
-            as |c| is known to be 0, 1, 2 … or 3 and more times 2^(p+1); the sum of three tables: by channel, orientation
-            and turn; by plane and channel; by scale and orientation
+  energy    the step in `ENERGY_LIMITS` of Σ weight · feature over the ten features below, and the *start*: 0, 1, 2 or
+            3 as |c| is known to be 0, 1, 2, or 3 and more, times 2^(p+1); the sum of three tables: by channel,
+            orientation and turn; by plane and channel; by scale and orientation
   shape     the steps of the first three features, and whether the start is above 0
   cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
   agree     the tilts left-right and up-down, each times the sign of c, and the start
