@@ -7,6 +7,10 @@ The body of a level is one stream of `rans`; `detail_planes` says which decision
 log-odds stand in the tables, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
 follow any lower one: levels may be left out when a file is made, and dropped from its end at any time.
 
+The likeness after some levels is that of the transform for coefficients c' = 0 where c is known to be 0 down to its
+plane p, else the known value, with its size enlarged by ⌊f · 2^p / 64⌋: f = `_INSIDE` at the step, in `_INSIDE_LIMITS`,
+of the sum of the sizes (of `detail_context`, for p) of the four nearest neighbors and half of those at the corners.
+
 The probability of a yes, in 1/4096, comes from the sum of the entries in 1/32 nat: (squash[sum] + 8) >> 4 with the
 table of `tables.probabilities`, but at least 3 and at most 4093. So a decision costs at least 1/946 bit, and a reader
 knows before it works on a batch whether the bytes that are left can hold it: time and memory are bounded by the bytes
@@ -26,7 +30,7 @@ import numpy as np
 from sgc_diffusion import wavelet
 from sgc_diffusion.bitstream import tables
 from sgc_diffusion.bitstream.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
-from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
+from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups, neighbor_sums, sizes_of, steps
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.rans import PROBABILITY_BITS, RansDecoder, RansEncoder
@@ -36,6 +40,9 @@ LOSSLESS = NUM_LEVELS - 1
 _LEAST = 3  # the lowest probability, in 1/4096
 _MOST_DECISIONS_PER_BIT = 946  # 1 / −log2(4093 / 4096), rounded up
 _MOST_ODDS = 8 * 128
+# How far inside its bin a coefficient is put, in 1/64, by the sizes of its neighbors: the busier, the farther.
+_INSIDE_LIMITS = (4, 9, 17, 33)
+_INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
 
 
 @dataclass(frozen=True)
@@ -168,12 +175,19 @@ def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
 
 
 def _middle(band: Band) -> np.ndarray:
-    """Return the coefficients of a band (rows, columns) int16: known ones in the bin, at 27/64 of its width."""
+    """Return the coefficients of a band (rows, columns) int16, those that are not 0 inside what they can be."""
     if band.values is None:
         return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = from_phases(band.values)[: band.rows, : band.columns]
-    inside = (27 << band.plane) >> 6
-    return values + np.sign(values) * np.int16(inside) if inside else values
+    values = band.values
+    if band.plane:
+        values = values.copy()
+        sizes = sizes_of(values, band.plane, band.plane)
+        for phase in range(4):
+            level, upright, corners = neighbor_sums(sizes, phase)
+            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
+            cells = values[phase, 1:-1, 1:-1]
+            cells += np.sign(cells) * inside
+    return from_phases(values)[: band.rows, : band.columns]
 
 
 def code_choices(decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None) -> wavelet.TransformChoices:
