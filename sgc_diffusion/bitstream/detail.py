@@ -34,6 +34,7 @@ from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups, neighbo
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.rans import PROBABILITY_BITS, RansDecoder, RansEncoder
+from sgc_diffusion.smooth_base import smooth_base
 
 TABLE_FILE = "detail_tables.npz"
 LOSSLESS = NUM_LEVELS - 1
@@ -165,13 +166,15 @@ def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
         state: of `decode_level` or `nothing_known`.
         color_map: (h, w, 3) uint8, the decoded one.
     """
+    if state.choices is None:
+        return smooth_base(color_map, state.height, state.width)
     channels: list[list[list[np.ndarray]]] = [[], [], []]
     for index, band in enumerate(state.bands):
         scales = channels[band.channel]
         if index < 6 or len(scales[-1]) == 3:
             scales.append([])
         scales[-1].append(_middle(band))
-    return wavelet.inverse(channels, state.choices or wavelet.TransformChoices(), color_map, state.height, state.width)
+    return wavelet.inverse(channels, state.choices, color_map, state.height, state.width)
 
 
 def _middle(band: Band) -> np.ndarray:
