@@ -27,7 +27,7 @@ from sgc_diffusion.payload import color_transform
 from sgc_diffusion.payload.detail import likeness, nothing_known
 
 try:
-    import pillow_jxl
+    import pillow_jxl  # it registers the format
 except ImportError:
     pillow_jxl = None
 

@@ -1,7 +1,7 @@
 """Coder of the detail levels: wavelet coefficients ↔ bytes, one level after the other, exact at the last.
 
     coefficients ──encode_levels──▶ a body for each level
-    bodies ──decode_level, one after the other──▶ `DetailState`: what is known ──▶ `likeness` of pixels
+    bodies ──decode_level, one after the other──▶ `DetailState`: what is known ──▶ `payload.detail.likeness`
 
 The body of a level is one stream of `rans`; `detail_planes` says which decisions it holds, `detail_context` where their
 log-odds stand in the tables, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
@@ -68,10 +68,12 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
 def encode_coefficients(
     channels: list, choices: wavelet.TransformChoices, height: int, width: int, levels: Sequence[int]
 ) -> list[bytes]:
-    """Encode coefficients as `wavelet.forward` returns them; arguments and result otherwise as of `encode_levels`."""
+    """Encode coefficients as `wavelet.forward` returns them, and empty their list; otherwise as `encode_levels`."""
     bands = make_bands(height, width)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
+    del flat
+    channels.clear()  # half of the memory
     bodies = []
     for index, level in enumerate(levels):
         decider = _Encoding()

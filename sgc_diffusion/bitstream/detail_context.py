@@ -6,9 +6,9 @@ Outside of a band, and in bands of which nothing is known, sizes and values are 
 limits of a list it reaches.
 
 The next bit of |c| is asked for with the sum of the log-odds of five tables at these places:
-  energy    the step in `ENERGY_LIMITS` of Σ weight · size over the eleven features below, and the *start*: 0, 1, 2 or 3
-            as |c| is known to be 0, 1, 2 … or 3 and more times 2^(p+1); the sum of three tables: by channel, orientation
-            and turn; by plane and channel; by scale and orientation
+  energy    the step in `ENERGY_LIMITS` of Σ weight · feature over the ten features below, and the *start*: 0, 1, 2 or
+            3 as |c| is known to be 0, 1, 2, or 3 and more, times 2^(p+1); the sum of three tables: by channel,
+            orientation and turn; by plane and channel; by scale and orientation
   shape     the steps of the first three features, and whether the start is above 0
   cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
   agree     the tilts left-right and up-down, each times the sign of c, and the start
@@ -28,18 +28,18 @@ The sign of c is asked for, once c is known not to be 0, with the sum of three t
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cache
 
 import numpy as np
 
 from sgc_diffusion.payload.detail_bands import LOW, Band, from_phases
+from sgc_diffusion.payload.detail_sizes import neighbor, neighbor_sums, sizes_of, steps
 
 NUM_FEATURES = 10
 NUM_ENERGIES = 32
 ENERGY_LIMITS = (  # ⌊8 · 2^(i / 2.4)⌋; as numbers, because the power of a float is not the same on every machine
-    (8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608, 812, 1084, 1448, 1933, 2580)
-    + (3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340)
-)
+    8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608, 812, 1084, 1448, 1933, 2580,
+    3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340,
+)  # fmt: skip
 NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
 PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
 TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
@@ -65,29 +65,6 @@ TABLE_SHAPES = {
 }
 Tables = list[tuple[str, tuple[int, ...]]]  # tables with their constants
 Groups = list[tuple[Tables, np.ndarray]]  # and the place (n,) in each that several tables share
-
-
-def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
-    """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
-    sizes = np.abs(values).view(np.uint16) << 2
-    if known_plane:
-        sizes += (sizes != 0) * np.uint16((2 << known_plane) - 2)
-    sizes >>= plane
-    return np.minimum(sizes, 255, out=sizes)
-
-
-@cache
-def _step_table(limits: tuple[int, ...]) -> np.ndarray:
-    """Return how many limits each number reaches, (65536,) uint8; of negative numbers in two's complement."""
-    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.int16 if limits[0] < 0 else np.uint16)
-    return np.searchsorted(limits, numbers, side="right").astype(np.uint8)
-
-
-def steps(numbers: np.ndarray | None, limits: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Return how many limits the numbers of this shape, 16 bits wide, reach, uint8; None stands for zeros."""
-    if numbers is None:
-        return np.zeros(shape, dtype=np.uint8)
-    return _step_table(limits).take(numbers.view(np.uint16))
 
 
 def tilt(sums: np.ndarray, plane: int) -> np.ndarray:
@@ -172,24 +149,6 @@ def _fitted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     part = array[:rows, :columns]
     result[: part.shape[0], : part.shape[1]] = part
     return result
-
-
-def neighbor(phases: np.ndarray, phase: int, down: int, right: int) -> np.ndarray:
-    """Return, for every cell of a phase, its neighbor so many rows down and columns right, each −2 … 2: a view."""
-    row, column = (phase >> 1) + down, (phase & 1) + right
-    whole = phases[(row & 1) * 2 + (column & 1)]
-    top, left = 1 + (row >> 1), 1 + (column >> 1)
-    return whole[top : top + whole.shape[0] - 2, left : left + whole.shape[1] - 2]
-
-
-def neighbor_sums(phases: np.ndarray, phase: int) -> list[np.ndarray]:
-    """Return the sums over the neighbors left and right, above and below, and at the corners of every cell."""
-    left, right = neighbor(phases, phase, 0, -1), neighbor(phases, phase, 0, 1)
-    above, below = neighbor(phases, phase, -1, 0), neighbor(phases, phase, 1, 0)
-    corners = neighbor(phases, phase, -1, -1) + neighbor(phases, phase, -1, 1)
-    corners += neighbor(phases, phase, 1, -1)
-    corners += neighbor(phases, phase, 1, 1)
-    return [left + right, above + below, corners]
 
 
 def find_features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[np.ndarray | None]:

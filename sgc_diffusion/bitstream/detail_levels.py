@@ -17,9 +17,11 @@ min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. 
 band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12, 19, 27; for HL and LH of scale 1, 2, 3, 4 it is
 0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8 more.
 
-**The picture** is what the inverse transform gives for the coefficients that are known so far: one with the known size
-k > 0 down to plane p counts as k + ⌊27 · 2^p / 64⌋, with its sign. Bytes below 0 and above 255 are clipped; at level
-15 there are none.
+**The picture** is the smooth base before the first level, and then what the inverse transform gives for the
+coefficients that are known so far. A known one that is not 0 has its size enlarged by ⌊f · 2^p / 64⌋, p being the plane
+of its band; f is 18, 22, 25, 28 or 30 as the sum of the sizes ("Contexts of the detail coder", for plane p) of the four
+nearest neighbors, plus half of the sum of those at the corners rounded down, reaches 0, 1, 2, 3 or 4 of 4 9 17 33.
+Bytes below 0 and above 255 are clipped; at level 15 there are none.
 
 **Limits** that the contexts use, see "Contexts of the detail coder":
 
@@ -37,7 +39,7 @@ k > 0 down to plane p counts as k + ⌊27 · 2^p / 64⌋, with its sign. Bytes b
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
-is 39cb18e97068469f3a79b648bc13282d1a3f8d88c6dff81e5b7cf108de3d1059.
+is 40417ddfd8fcba5fada14e61e8d4b25fc304daa43d56a111c5da0303d0204db2.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ Each list of decisions between two semicolons or steps is one batch of `rans`. S
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,7 @@ from sgc_diffusion.bitstream.detail_context import Groups, Surroundings
 from sgc_diffusion.payload.detail_bands import LOW, Band
 
 TURNS = (0, 3, 1, 2)  # phases in coding order
+_NUM_THREADS = 2  # that find contexts; what they find does not depend on it
 _CELLS_AT_A_TIME = 1 << 16  # whose contexts are found together, which bounds the memory
 
 
@@ -68,6 +70,7 @@ class PlaneCoder:
         self._order, self._decider, self._weights = bands, decider, weights
         self._bands = {(band.channel, band.scale, band.orientation): band for band in bands}
         self._truth = truth or [None] * len(bands)
+        self._threads = ThreadPoolExecutor(_NUM_THREADS)  # none is started for a small picture
 
     def code_level(self, level: int) -> None:
         """Take every band to its target plane of a level."""
@@ -147,16 +150,19 @@ class PlaneCoder:
         """Code bit `plane` of the cells of one turn in `mask` (4·m, 4·n), and the signs of those that are new."""
         self._decider.expect(int(mask.sum()))
         height = max(_CELLS_AT_A_TIME // mask.shape[1], 4)
-        weighed = []
-        for top in range(0, len(mask), height):
-            rows = slice(top, min(top + height, len(mask)))
-            if mask[rows].any():
-                weighed.append(self._weigh_cells(band, plane, around.rows(rows), sizes, turn, rows, mask[rows]))
+        strips = [slice(top, min(top + height, len(mask))) for top in range(0, len(mask), height)]
+        strips = [rows for rows in strips if mask[rows].any()]
+
+        def weigh(rows: slice) -> np.ndarray:
+            return self._weigh_cells(band, plane, around.rows(rows), sizes, turn, rows, mask[rows])
+
+        weighed = list((map if len(strips) == 1 else self._threads.map)(weigh, strips))
         inner = band.values[TURNS[turn], 1:-1, 1:-1]
         true_values = None if truth is None else truth[TURNS[turn], 1:-1, 1:-1][mask]
         true_bits = None if truth is None else (np.abs(true_values) >> plane & 1).astype(bool)
         bits = self._decider.answer(np.concatenate(weighed), true_bits)
-        known = inner[mask]
+        is_whole = mask.all()
+        known = inner.ravel() if is_whole else inner[mask]
         is_new = bits & (known == 0)
         signs = np.sign(known)
         if is_new.any():
@@ -165,7 +171,11 @@ class PlaneCoder:
             groups = self._sign_groups(band, plane, around, turn, *np.nonzero(fresh))
             negative = self._ask(groups, None if truth is None else true_values[is_new] < 0)
             signs[is_new] = 1 - 2 * negative.astype(np.int16)
-        inner[mask] = known + (signs * bits.astype(np.int16) << plane)
+        refined = known + (signs * bits << plane)
+        if is_whole:
+            inner[...] = refined.reshape(inner.shape)
+        else:
+            inner[mask] = refined
 
     def _weigh_cells(
         self,
@@ -185,9 +195,13 @@ class PlaneCoder:
         is_old = (start > 0).astype(np.uint16)
         energy = context.energies(features, self._weights[band.channel, band.orientation, turn]) * 4 + start
         limits = context.NEAR_LIMITS, context.NEAR_LIMITS, context.CORNER_LIMITS
-        shape_place = _mixed(is_old, [context.steps(part, limit, shape) for part, limit in zip(features, limits)])
+        shape_place = _mixed(
+            is_old, [context.steps(part, limit, shape) for part, limit in zip(features[:3], limits, strict=True)]
+        )
         limits = context.PARENT_LIMITS, *[context.PLACE_LIMITS] * 3
-        cross_place = _mixed(is_old, [context.steps(part, limit, shape) for part, limit in zip(features[5:], limits)])
+        cross_place = _mixed(
+            is_old, [context.steps(part, limit, shape) for part, limit in zip(features[5:9], limits, strict=True)]
+        )
         level, upright, _ = context.neighbor_sums(values, phase)
         sign = np.sign(mine)
         agree = (context.tilt(level * sign, plane) * 7 + context.tilt(upright * sign, plane)) * 4 + start

@@ -4,7 +4,8 @@ A range coder takes one decision after the other; a megapixel has tens of millio
 numeral system of its own (Duda 2013, https://arxiv.org/abs/1311.2540), take L decisions together and read their words
 from one stream. Decisions come in batches whose probabilities are known before the batch; numbers are unsigned.
 
-A stream is
+A stream is one segment or more. Once a segment holds 2²³ decisions or more, the next batch begins a new one, so that an
+encoder, which works from the last decision to the first, needs memory for one segment only. A segment is
   1. one byte k: there are L = 2^k lanes, k = 0 … 14;
   2. L states of 32 bits, big-endian, each at least 2¹⁶;
   3. words of 16 bits, big-endian.
@@ -15,9 +16,9 @@ lane with state x and a decision whose probability of 1 is p / 4096, 1 ≤ p ≤
   2. x becomes p · high + low if it is 1, else x − p · high − p;
   3. if x < 2¹⁶, x becomes x · 2¹⁶ + the next word; the lanes that need a word take them in order of their number.
 
-After the last batch every state is 2¹⁶ and no word is left; and k is ⌊log2(n / 3072)⌋ for n decisions in all,
-clipped to 0 … 14. A stream that ends otherwise is one that no encoder writes. Since each step can be undone, decisions
-and stream determine each other.
+After the last batch of a segment every state is 2¹⁶, and k is ⌊log2(n / 3072)⌋ for its n decisions, clipped to 0 … 14;
+after the last segment no byte is left. A stream that ends otherwise is one that no encoder writes. Since each step can
+be undone, decisions and stream determine each other.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sgc_diffusion.bitstream.errors import CorruptSectionError
 PROBABILITY_BITS = 12
 MAX_LANES_LOG2 = 14
 DECISIONS_PER_LANE = 3072
+SEGMENT_DECISIONS = 1 << 23
 _TOTAL = 1 << PROBABILITY_BITS
 _LOWEST = 1 << 16
 _FEWEST_WIDE = 24  # lanes from which arrays are quicker than Python's own integers
@@ -44,7 +46,8 @@ class RansEncoder:
 
     def __init__(self) -> None:
         self._batches: list[tuple[np.ndarray, np.ndarray]] = []
-        self.num_decisions = 0
+        self._num_decisions = 0
+        self._segments: list[bytes] = []
 
     def encode(self, bits: np.ndarray, probabilities: np.ndarray) -> None:
         """Note one batch.
@@ -53,15 +56,22 @@ class RansEncoder:
             bits: (n,) bool.
             probabilities: (n,) uint16 of 1, in 1/4096, 1 … 4095.
         """
+        if self._num_decisions >= SEGMENT_DECISIONS:
+            self._end_segment()
         self._batches.append((bits, probabilities))
-        self.num_decisions += len(bits)
+        self._num_decisions += len(bits)
+
+    def _end_segment(self) -> None:
+        log2 = lanes_log2(self._num_decisions)
+        encode = _encode_wide if 1 << log2 >= _FEWEST_WIDE else _encode_narrow
+        states, words = encode(self._batches, 1 << log2)
+        self._segments.append(bytes([log2]) + states.astype(">u4").tobytes() + words.astype(">u2").tobytes())
+        self._batches, self._num_decisions = [], 0
 
     def finish(self) -> bytes:
         """Return the stream."""
-        log2 = lanes_log2(self.num_decisions)
-        encode = _encode_wide if 1 << log2 >= _FEWEST_WIDE else _encode_narrow
-        states, words = encode(self._batches, 1 << log2)
-        return bytes([log2]) + states.astype(">u4").tobytes() + words.astype(">u2").tobytes()
+        self._end_segment()
+        return b"".join(self._segments)
 
 
 def _encode_wide(batches: list[tuple[np.ndarray, np.ndarray]], num_lanes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,18 +112,23 @@ class RansDecoder:
     """Reads the decisions back from the bytes of a `RansEncoder`."""
 
     def __init__(self, data: bytes) -> None:
-        log2 = data[0] if data else MAX_LANES_LOG2 + 1
-        end = 1 + (4 << min(log2, MAX_LANES_LOG2))
-        if log2 > MAX_LANES_LOG2 or len(data) < end or len(data) % 2 != end % 2:
-            raise CorruptSectionError("The entropy-coded stream does not have the states and words it says it has")
-        self._lanes_log2, self.num_decisions, self._position = log2, 0, 0
-        states = np.frombuffer(data, ">u4", 1 << log2, offset=1).astype(np.uint32)
-        words = np.frombuffer(data, ">u2", offset=end)
+        self._data = data
+        self._begin_segment(0)
+
+    def _begin_segment(self, start: int) -> None:
+        """Read the states of the segment that starts at a byte."""
+        log2 = self._data[start] if start < len(self._data) else MAX_LANES_LOG2 + 1
+        self._words_start = start + 1 + (4 << min(log2, MAX_LANES_LOG2))
+        if log2 > MAX_LANES_LOG2 or len(self._data) < self._words_start:
+            raise CorruptSectionError("The entropy-coded stream does not have the states that it says it has")
+        self._lanes_log2, self._num_decisions, self._position = log2, 0, 0
+        states = np.frombuffer(self._data, ">u4", 1 << log2, offset=start + 1).astype(np.uint32)
+        words = np.frombuffer(self._data, ">u2", (len(self._data) - self._words_start) // 2, offset=self._words_start)
         if states.min() < _LOWEST:
             raise CorruptSectionError("The entropy-coded stream starts with a state that no encoder writes")
         self._is_wide = 1 << log2 >= _FEWEST_WIDE
         self._states = states if self._is_wide else states.tolist()
-        self._words = words.astype(np.uint32) if self._is_wide else words.tolist()
+        self._words = words if self._is_wide else words.tolist()
 
     @property
     def num_bits_left(self) -> int:
@@ -127,9 +142,11 @@ class RansDecoder:
             probabilities: (n,) uint16 of 1, in 1/4096, 1 … 4095.
 
         Raises:
-            CorruptSectionError: the stream ends before.
+            CorruptSectionError: the stream ends before, or a segment is not one that an encoder writes.
         """
-        self.num_decisions += len(probabilities)
+        if self._num_decisions >= SEGMENT_DECISIONS:
+            self._begin_segment(self._end_segment())
+        self._num_decisions += len(probabilities)
         return self._decode_wide(probabilities) if self._is_wide else self._decode_narrow(probabilities)
 
     def _decode_wide(self, probabilities: np.ndarray) -> np.ndarray:
@@ -152,7 +169,7 @@ class RansDecoder:
                 following = position + len(needy)
                 if following > num_words:
                     raise CorruptSectionError("The entropy-coded stream ends before its last decision")
-                state[needy] = state[needy] << 16 | words[position:following]
+                state[needy] = state[needy] << 16 | words[position:following].astype(np.uint32)
                 position = following
         self._position = position
         return bits
@@ -176,12 +193,17 @@ class RansDecoder:
         self._position = position
         return np.array(bits, dtype=bool)
 
+    def _end_segment(self) -> int:
+        """Check that the segment ends here; return where, in bytes."""
+        if any(state != _LOWEST for state in self._states) or self._lanes_log2 != lanes_log2(self._num_decisions):
+            raise CorruptSectionError("The entropy-coded stream does not end where its last decision does")
+        return self._words_start + 2 * self._position
+
     def finish(self) -> None:
         """Check that the stream ends here.
 
         Raises:
             CorruptSectionError: it does not, so that encoding what was decoded would give other bytes.
         """
-        is_done = self._position == len(self._words) and all(state == _LOWEST for state in self._states)
-        if not is_done or self._lanes_log2 != lanes_log2(self.num_decisions):
-            raise CorruptSectionError("The entropy-coded stream does not end where its last decision does")
+        if self._end_segment() != len(self._data):
+            raise CorruptSectionError("The entropy-coded stream goes on after its last decision")

@@ -16,12 +16,17 @@ import numpy as np
 
 from sgc_diffusion.payload import wavelet
 from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
+from sgc_diffusion.payload.detail_sizes import neighbor_sums, sizes_of, steps
 from sgc_diffusion.payload.layer import Layer
 from sgc_diffusion.payload.scalars import plain_integer
+from sgc_diffusion.payload.smooth_base import smooth_base
 
 FIRST_KIND = 8  # of level 0; each level is a layer of its own
 DETAIL_KINDS = range(FIRST_KIND, FIRST_KIND + NUM_LEVELS)
 LOSSLESS = NUM_LEVELS - 1
+# How far inside its bin a coefficient is put, in 1/64, by the sizes of its neighbors: the busier, the farther.
+_INSIDE_LIMITS = (4, 9, 17, 33)
+_INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
 
 
 @dataclass(frozen=True)
@@ -174,22 +179,31 @@ def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
         state: of the highest level, or `nothing_known`.
         color_map: (h, w, 3) uint8, the decoded one.
     """
+    if state.choices is None:
+        return smooth_base(color_map, state.height, state.width)
     channels: list[list[list[np.ndarray]]] = [[], [], []]
     for index, band in enumerate(state.bands):
         scales = channels[band.channel]
         if index < 6 or len(scales[-1]) == 3:
             scales.append([])
         scales[-1].append(_middle(band))
-    return wavelet.inverse(channels, state.choices or wavelet.TransformChoices(), color_map, state.height, state.width)
+    return wavelet.inverse(channels, state.choices, color_map, state.height, state.width)
 
 
 def _middle(band: Band) -> np.ndarray:
-    """Return the coefficients of a band (rows, columns) int16: known ones in the bin, at 27/64 of its width."""
+    """Return the coefficients of a band (rows, columns) int16, those that are not 0 inside what they can be."""
     if band.values is None:
         return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = from_phases(band.values)[: band.rows, : band.columns]
-    inside = (27 << band.plane) >> 6
-    return values + np.sign(values) * np.int16(inside) if inside else values
+    values = band.values
+    if band.plane:
+        values = values.copy()
+        sizes = sizes_of(values, band.plane, band.plane)
+        for phase in range(4):
+            level, upright, corners = neighbor_sums(sizes, phase)
+            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
+            cells = values[phase, 1:-1, 1:-1]
+            cells += np.sign(cells) * inside
+    return from_phases(values)[: band.rows, : band.columns]
 
 
 def _knows(state: DetailState, level: int) -> bool:

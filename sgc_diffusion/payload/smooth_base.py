@@ -16,28 +16,31 @@ from __future__ import annotations
 import numpy as np
 
 _WEIGHT_BITS = 10
+_STRIP_ROWS = 128  # enlarged at a time, which bounds the memory
 
 
-def smooth_rows(color_map: np.ndarray, height: int, width: int, start: int, stop: int) -> np.ndarray:
-    """Return rows of the smooth base.
+def smooth_base(color_map: np.ndarray, height: int, width: int, every: int = 1) -> np.ndarray:
+    """Return the smooth base of a picture, or some of its pixels.
 
     Args:
         color_map: (h, w, 3) uint8.
         height: H, rows of the picture.
         width: W, columns of the picture.
-        start: first row wanted, 0 … H.
-        stop: row after the last wanted, `start` … H.
+        every: take rows and columns 0, `every`, 2 · `every` …
 
     Returns:
-        (stop − start, W, 3) uint8.
+        (⌈H / every⌉, ⌈W / every⌉, 3) uint8.
     """
-    cells, weights = _cubic(color_map.shape[0], height, np.arange(start, stop, dtype=np.int64))
-    grid = color_map.astype(np.int32)
-    columns = sum(grid[cells[k]] * weights[k][:, None, None] for k in range(4))
-    cells, weights = _cubic(color_map.shape[1], width, np.arange(width, dtype=np.int64))
-    rows = sum(columns[:, cells[k]] * weights[k][:, None] for k in range(4))
-    half = 1 << (2 * _WEIGHT_BITS - 1)
-    return np.clip((rows + half) >> (2 * _WEIGHT_BITS), 0, 255).astype(np.uint8)
+    row_cells, row_weights = _cubic(color_map.shape[0], height, np.arange(0, height, every, dtype=np.int64))
+    cells, weights = _cubic(color_map.shape[1], width, np.arange(0, width, every, dtype=np.int64))
+    base = np.empty((row_cells.shape[1], cells.shape[1], 3), dtype=np.uint8)
+    grid, half = color_map.astype(np.int32), 1 << (2 * _WEIGHT_BITS - 1)
+    for start in range(0, len(base), _STRIP_ROWS):
+        strip = slice(start, start + _STRIP_ROWS)
+        columns = sum(grid[row_cells[k, strip]] * row_weights[k, strip, None, None] for k in range(4))
+        rows = sum(columns[:, cells[k]] * weights[k, :, None] for k in range(4))
+        base[strip] = np.clip((rows + half) >> (2 * _WEIGHT_BITS), 0, 255)
+    return base
 
 
 def _cubic(num_cells: int, side: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

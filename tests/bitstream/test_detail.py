@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_every_level_decodes_and_the_last_is_exact(size):
         state = detail.decode_level(body, level, state)
         errors.append(error(likeness(state, color_map), picture))
     assert errors[-1] == 0
-    assert all(later <= 1.02 * earlier for earlier, later in zip(errors[3:], errors[4:], strict=False))
+    assert all(later <= 1.02 * earlier for earlier, later in pairwise(errors[3:]))
 
 
 @pytest.mark.parametrize("levels", [[15], [0, 15], [3, 7, 8, 15], [6]])
@@ -116,14 +117,14 @@ def test_decoding_leaves_the_earlier_state_as_it_was():
 
 
 def test_mutated_levels_raise_or_are_canonical():
-    picture, color_map = drawn(48, 64)
+    picture, color_map = drawn(20, 29)
     levels = [4, 8, 15]
     bodies = detail.encode_levels(picture, color_map, levels)
-    states = [nothing_known(48, 64)]
+    states = [nothing_known(20, 29)]
     for body, level in zip(bodies, levels, strict=True):
         states.append(detail.decode_level(body, level, states[-1]))
-    generator, num_accepted = np.random.default_rng(0), 0
-    for _ in range(300):
+    generator = np.random.default_rng(0)
+    for _ in range(200):
         index = generator.integers(3)
         body = bytearray(bodies[index])
         for _ in range(generator.integers(1, 4)):
@@ -131,11 +132,10 @@ def test_mutated_levels_raise_or_are_canonical():
         if generator.random() < 0.2:
             body = body[: generator.integers(len(body) + 1)]
         try:
-            detail.decode_level(bytes(body), levels[index], states[index])
+            after = detail.decode_level(bytes(body), levels[index], states[index])
         except BitstreamError:
             continue
-        num_accepted += bytes(body) != bodies[index]
-    assert num_accepted == 0
+        assert detail.encode_level(after, levels[index], states[index]) == bytes(body)
 
 
 def test_few_bytes_for_a_huge_picture_cost_little():

@@ -14,7 +14,7 @@ from sgc_diffusion.payload.detail import (
     same_state,
 )
 from sgc_diffusion.payload.detail_bands import NUM_LEVELS, to_phases
-from sgc_diffusion.payload.smooth_base import smooth_rows
+from sgc_diffusion.payload.smooth_base import smooth_base
 
 GENERATOR = np.random.default_rng(0)
 PICTURE = GENERATOR.integers(0, 256, (33, 47, 3), dtype=np.uint8)
@@ -29,7 +29,7 @@ def test_the_exact_state_is_the_picture(size):
 
 
 def test_nothing_known_is_the_smooth_base():
-    assert np.array_equal(likeness(nothing_known(33, 47), COLOR_MAP), smooth_rows(COLOR_MAP, 33, 47, 0, 33))
+    assert np.array_equal(likeness(nothing_known(33, 47), COLOR_MAP), smooth_base(COLOR_MAP, 33, 47))
 
 
 def test_a_coarser_level_is_a_part_of_every_finer_one():
