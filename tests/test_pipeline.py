@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 
 from sgc_diffusion import BitstreamError, SemanticCompressionPipeline
+from sgc_diffusion.payload import DetailLevel
+from sgc_diffusion.payload.detail import FIRST_KIND, LOSSLESS, exact_state
 
 
 @pytest.fixture()
@@ -178,3 +180,14 @@ def test_a_payload_of_another_taxonomy_is_mapped(tiny_pipeline, payload):
         tiny_pipeline(dataclasses.replace(payload, labels=one), output_type="latent").images[0] for one in (labels, sky)
     ]
     assert torch.equal(*drawn)
+
+
+def test_the_likeness_needs_no_drawing(tiny_pipeline, landscape):
+    picture = np.asarray(landscape(40, 32))
+    payload = tiny_pipeline.analyze(picture)
+    state = exact_state(picture, payload.color_map)
+    exact = dataclasses.replace(payload, layers=(DetailLevel(FIRST_KIND + LOSSLESS, state),))
+    image = tiny_pipeline.likeness(exact)
+    assert np.array_equal(np.asarray(image), picture) and "Exact" in image.info["Description"]
+    with pytest.raises(ValueError, match="`max_pixels`"):
+        tiny_pipeline.likeness(payload, max_pixels=40 * 32 - 1)

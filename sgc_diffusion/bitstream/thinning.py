@@ -1,4 +1,8 @@
-"""Making a file smaller without decoding it: optional layers are left out, everything else stays as it is."""
+"""Making a file smaller without decoding it: optional layers are left out, everything else stays as it is.
+
+Layers go from the end of the file, the finest first, so thinning commutes: to 2,000 bytes and then to 1,000 is the same
+as to 1,000.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import replace
 from sgc_diffusion.bitstream.container import (
     CRITICAL,
     Damage,
+    StoredLayer,
     read_container,
     warn_of_damages,
     write_container,
@@ -17,17 +22,27 @@ from sgc_diffusion.bitstream.container import (
 from sgc_diffusion.bitstream.encryption import Passphrase
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.layers import bases_of, optional_coder
+from sgc_diffusion.payload.detail import DETAIL_KINDS
 
 
-def thin(data: bytes, *, drop: Collection[int], key: bytes | Passphrase | None = None) -> bytes:
+def thin(
+    data: bytes,
+    *,
+    drop: Collection[int] = (),
+    num_levels: int | None = None,
+    max_bytes: int | None = None,
+    key: bytes | Passphrase | None = None,
+) -> bytes:
     """Leave out optional layers of a file, and those that are built on them.
 
-    Layers that this version does not know are kept unless they are named. Damaged ones are left out with a
-    `DamagedLayerWarning`.
+    Layers that this version does not know are kept unless they are named or do not fit. Damaged ones are left out with
+    a `DamagedLayerWarning`.
 
     Args:
         data: the bytes of the file.
         drop: kinds of the layers to leave out.
+        num_levels: how many detail levels to keep, the coarsest ones; None for all.
+        max_bytes: what the file may take; layers are left out from its end until it does.
         key: of an encrypted file; the result is sealed with it anew.
 
     Returns:
@@ -35,21 +50,40 @@ def thin(data: bytes, *, drop: Collection[int], key: bytes | Passphrase | None =
 
     Raises:
         BitstreamError: the bytes are not such a file, or its header or a required layer is damaged.
-        ValueError: a key of another length.
+        ValueError: a key of another length, or `max_bytes` that the file without optional layers does not fit into.
+
+    Example:
+        >>> thin(thin(data, max_bytes=2000), max_bytes=1000) == thin(data, max_bytes=1000)
+        True
     """
     container = read_container(data, key)
     if not container.is_intact:
         raise CorruptSectionError("The checksum does not match: the file was changed")
-    kept, optional, damages = set(), b"", []
-    for piece in container.optional:
-        if isinstance(piece, Damage):
-            damages.append(piece)
-            continue
-        coder = optional_coder(piece.kind)
-        if piece.kind in drop or (coder is not None and not bases_of(coder, piece.body) <= kept):
-            continue
-        kept.add(piece.kind)
-        optional += write_layer(piece.kind | CRITICAL * piece.is_critical, piece.body)
-    warn_of_damages(damages, stacklevel=3)
+    pieces = container.optional
+    damages = [piece for piece in pieces if isinstance(piece, Damage)]
+    kept = _kept([piece for piece in pieces if isinstance(piece, StoredLayer)], drop, num_levels)
     required = b"".join(map(write_required, container.required))
-    return write_container(replace(container.header, is_sealed=key is not None), required, optional, key)
+    header = replace(container.header, is_sealed=key is not None)
+    frames = [write_layer(piece.kind | CRITICAL * piece.is_critical, piece.body) for piece in kept]
+    if max_bytes is not None:
+        num_bytes = len(write_container(header, required, b"", key))
+        if num_bytes > max_bytes:
+            raise ValueError(f"`max_bytes` {max_bytes} is too few: labels and colors alone take {num_bytes} bytes")
+        while num_bytes + sum(map(len, frames)) > max_bytes:
+            frames.pop()
+    warn_of_damages(damages, stacklevel=3)
+    return write_container(header, required, b"".join(frames), key)
+
+
+def _kept(layers: Collection[StoredLayer], drop: Collection[int], num_levels: int | None) -> list[StoredLayer]:
+    """Return the layers that are not left out by name or number, nor built on one that is."""
+    kept: dict[int, StoredLayer] = {}
+    for layer in layers:
+        coder = optional_coder(layer.kind)
+        is_built = coder is None or bases_of(coder, layer.body) <= kept.keys()
+        is_one_too_many = layer.kind in DETAIL_KINDS and (
+            num_levels is not None and len(kept.keys() & set(DETAIL_KINDS)) >= num_levels
+        )
+        if layer.kind not in drop and is_built and not is_one_too_many:
+            kept[layer.kind] = layer
+    return list(kept.values())

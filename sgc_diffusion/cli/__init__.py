@@ -1,7 +1,8 @@
-"""The command `sgc`: compress, decompress, inspect, verify, convert, doctor; one file each.
+"""The command `sgc`: compress, decompress, thin, inspect, verify, convert, doctor; one file each.
 
-`inspect`, `verify` and every `--help` work without torch. Options are checked while the command line is read, names of
-files and results before a network is loaded. Each file that fails gives one line on standard error; the others go on.
+`thin`, `inspect`, `verify` and every `--help` work without torch. Options are checked while the command line is read,
+names of files and results before a network is loaded. Each file that fails gives one line on standard error; the others
+go on.
 Exit codes: 0 all went well, 1 a file failed, 2 the command line was wrong, 130 interrupted.
 """
 

@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   sgc compress photo.jpg --max-bytes 80       the best that fits into 80 bytes
   sgc decompress photo.sgc -o picture.png     draws it
   sgc decompress photo.sgc --seed 7           draws it with other details
+  sgc thin archive/ -o small/ --max-bytes 2000    the same pictures with less detail, without decoding them
   sgc inspect photo.sgc                       what the file says, without drawing it
   sgc verify archive/ --json                  checks every file"""
 
@@ -56,14 +57,19 @@ def add_inputs(parser: argparse.ArgumentParser, metavar: str) -> None:
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Add what commands take that write files and use a pipeline."""
-    parser.add_argument("-o", "--output", type=not_empty, help=OUTPUT_HELP)
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--force", action="store_true", help="overwrite what was there before this run")
-    existing.add_argument("--skip-existing", action="store_true", help="leave out what has a result already")
+    add_targets(parser)
     parser.add_argument(
         "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any"
     )
     parser.add_argument("--preset", choices=list(PRESETS), help="how to draw: fast is 1 step, paper 200 DDIM steps")
+
+
+def add_targets(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes that writes files."""
+    parser.add_argument("-o", "--output", type=not_empty, help=OUTPUT_HELP)
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--force", action="store_true", help="overwrite what was there before this run")
+    existing.add_argument("--skip-existing", action="store_true", help="leave out what has a result already")
 
 
 def not_empty(text: str) -> str:

@@ -175,5 +175,6 @@ def _draw(
 
 
 def describe(result: Result) -> str:
-    """Return the line for a drawn picture."""
-    return "{output}: {width}x{height} drawn from {bytes} bytes in {seconds:.2f} s".format(**result)
+    """Return the line for a picture."""
+    verb = "decoded" if result.get("decoder") == LIKENESS else "drawn"
+    return f"{{output}}: {{width}}x{{height}} {verb} from {{bytes}} bytes in {{seconds:.2f}} s".format(**result)

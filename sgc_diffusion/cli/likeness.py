@@ -40,8 +40,15 @@ def decode_likenesses(
         seconds = time.perf_counter() - started
         with writing(job, naming, overwrite=arguments.force) as temporary:
             save_likeness(image, temporary)
-        size = {"width": image.width, "height": image.height}
-        return {"input": job.source.name, "output": job.output, "bytes": len(data), **size, "seconds": seconds}
+        return {
+            "input": job.source.name,
+            "output": job.output,
+            "bytes": len(data),
+            "width": image.width,
+            "height": image.height,
+            "seconds": seconds,
+            "decoder": "likeness",
+        }
 
     run_each(jobs, handle, report)
 

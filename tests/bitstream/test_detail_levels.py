@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import detail, detail_levels
@@ -178,3 +180,22 @@ def test_a_few_bytes_that_start_the_largest_band_of_a_huge_picture_cost_little()
     tracemalloc.stop()
     assert payload.layers == () and "too few bytes" in messages[0]
     assert peak < 50e6 and seconds < 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_thinning_commutes(data):
+    content = bitstream.encode(with_levels(2, 5, 9)) + write_layer(100, b"unknown")
+    smallest = len(bitstream.encode(PLAIN))
+    amount = st.one_of(
+        st.fixed_dictionaries({"max_bytes": st.integers(smallest, len(content) + 9)}),
+        st.fixed_dictionaries({"num_levels": st.integers(0, 4)}),
+    )
+    first, second = data.draw(amount), data.draw(amount)
+    if first.keys() == second.keys():
+        name = next(iter(first))
+        least = {name: min(first[name], second[name])}
+        assert bitstream.thin(bitstream.thin(content, **first), **second) == bitstream.thin(content, **least)
+    thinned = bitstream.thin(content, **first)
+    assert len(thinned) <= first.get("max_bytes", len(content))
+    assert bitstream.encode(bitstream.decode(thinned, strict=True)) == thinned

@@ -1,0 +1,54 @@
+"""`sgc decompress --decoder likeness`: without a network and without torch."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.payload import ColorLayer, DecoderRecipe, DetailLevel, LabelLayer, SemanticPayload
+from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+
+
+def payload(*levels, width=41, **recipe):
+    color = ColorLayer.from_color_map(PICTURE[::8, ::8].copy(), 32)
+    state = exact_state(PICTURE, color.color_map)
+    layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in levels)
+    labels = LabelLayer(np.zeros((2, 2), np.uint8), "landscape-24")
+    return SemanticPayload(width, 30, labels, color, DecoderRecipe(**recipe), layers)
+
+
+def test_an_exact_file_gives_the_picture_back(tmp_path, run):
+    (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload(2, 15, profile="custom")))
+    (tmp_path / "b.sgc").write_bytes(bitstream.encode(payload(2), key=bytes(32)))
+    (tmp_path / "key").write_text("00" * 32)
+    code, out, err = run("decompress", "--decoder", "likeness", tmp_path, "--json")
+    assert code == 1 and "b.sgc: is encrypted" in err
+    assert json.loads(out.splitlines()[0])["width"] == 41
+    with Image.open(tmp_path / "a.decoded.png") as image:
+        assert np.array_equal(np.asarray(image), PICTURE) and "Exact in every pixel" in image.info["Description"]
+    command = ["decompress", "--decoder", "likeness", tmp_path / "b.sgc", "--key-file", tmp_path / "key"]
+    assert run(*command, "-o", tmp_path / "b.jpg")[0] == 0
+    assert run(*command, "-o", tmp_path / "b.jpg")[0] == 1  # is there already
+    assert run(*command, "-o", tmp_path / "b.jpg", "--force", "--max-pixels", 41 * 30 - 1)[0] == 1
+
+
+def test_torch_is_not_needed(tmp_path):
+    (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload(4)))
+    code = "import sys; sys.modules['torch'] = None; from sgc_diffusion.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "decompress", "--decoder", "likeness", str(tmp_path / "a.sgc")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.decoded.png").exists()
+
+
+@pytest.mark.parametrize("width", [60_000])
+def test_a_declared_size_is_refused(tmp_path, run, width):
+    (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload(width=width)))
+    code, _, err = run("decompress", "--decoder", "likeness", tmp_path / "a.sgc", "--max-pixels", 10_000)
+    assert code == 1 and "--max-pixels" in err
