@@ -142,7 +142,7 @@ def _select_from_grid(
         return scheduler.timesteps
     first = int((grid[:: scheduler.order] - last).abs().argmin()) * scheduler.order
     if isinstance(scheduler, LMSDiscreteScheduler):  # it looks back as many steps as its index says, run or not
-        scheduler.timesteps, scheduler.sigmas, first = grid[first:], scheduler.sigmas[first:], 0
+        scheduler.timesteps, scheduler.sigmas, grid, first = grid[first:], scheduler.sigmas[first:], grid[first:], 0
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
-    return scheduler.timesteps[first:]
+    return grid[first:]
