@@ -16,12 +16,7 @@ from PIL import Image, ImageDraw
 from sgc_diffusion import SemanticCompressionPipeline, SemanticPayload, decode
 from sgc_diffusion.analysis.image_input import open_image
 
-
-def sample_photograph() -> Path:
-    """Return the path of a photograph that scikit-learn ships (CC BY, see its `datasets/images/README.txt`)."""
-    import sklearn.datasets
-
-    return Path(sklearn.datasets.__file__).parent / "images" / "china.jpg"
+PHOTOGRAPH = Path(__file__).parent / "landscape.jpg"  # Aitzol Berasategi, CC BY 4.0, reduced
 
 
 def side_by_side(image: Image.Image, payload: SemanticPayload, drawn: Image.Image, size_bytes: int) -> Image.Image:
@@ -46,10 +41,10 @@ def side_by_side(image: Image.Image, payload: SemanticPayload, drawn: Image.Imag
 def main() -> None:
     """Compress, decompress in another process, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image", type=Path, nargs="?", help="default: a photograph that scikit-learn ships")
+    parser.add_argument("image", type=Path, nargs="?", default=PHOTOGRAPH, help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     arguments = parser.parse_args()
-    source = arguments.image or sample_photograph()
+    source = arguments.image
     try:
         image = open_image(source)
     except (OSError, ValueError) as error:

@@ -5,15 +5,13 @@ python pipelines/round_trip.py photo.jpg picture.png
 
 import sys
 
-from PIL import Image
-
 from sgc_diffusion import SemanticCompressionPipeline
 
-image = Image.open(sys.argv[1])
+photograph, output = sys.argv[1:]
 pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
 
-data = pipe.compress(image)  # a few hundred bytes: label map, color map, how to draw them
-picture = pipe.decompress(data).images[0]  # the same size as the photograph, other details
+data = pipe.compress(photograph)  # a hundred bytes or two: label map, color map, how to draw them
+picture = pipe.decompress(data).images[0]  # of the photograph's size, with other details
 
-picture.save(sys.argv[2])
-print(f"{len(data)} bytes, {8 * len(data) / (image.width * image.height):.5f} bpp")
+picture.save(output)  # says in its metadata that it was generated
+print(f"{len(data)} bytes, {8 * len(data) / (picture.width * picture.height):.5f} bpp")

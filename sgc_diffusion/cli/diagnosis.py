@@ -17,10 +17,9 @@ from sgc_diffusion.zoo.names import WEIGHTS_FOLDER
 
 CORE_LIBRARIES = (
     "torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors", "numpy", "scipy", "pillow",
-    "pyyaml",
+    "pyyaml", "cryptography", "tqdm",
 )  # fmt: skip
 OPTIONAL_LIBRARIES = {  # what each is for
-    "cryptography": "sealed files",
     "torchvision": "its segmenters and the evaluation",
     "pyiqa": "evaluation",
     "open-clip-torch": "evaluation",

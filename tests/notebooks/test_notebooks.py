@@ -1,10 +1,13 @@
 """Every notebook runs, offline, and what its last cell shows is true."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -22,7 +25,7 @@ def run(name, folder):
     notebook = read(name)
     NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
     assert not list(folder.iterdir())
-    (output,) = [one for one in code_cells(notebook)[-1].outputs if one.output_type == "execute_result"]
+    (output,) = [output for output in code_cells(notebook)[-1].outputs if output.output_type == "execute_result"]
     return ast.literal_eval(output.data["text/plain"]), notebook
 
 
@@ -31,8 +34,8 @@ def code_cells(notebook):
 
 
 def pictures_shown(notebook):
-    outputs = [one for cell in code_cells(notebook) for one in cell.outputs if "data" in one]
-    return sum("image/png" in one.data for one in outputs)
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs if "data" in output]
+    return sum("image/png" in output.data for output in outputs)
 
 
 @pytest.mark.timeout(900)  # in less than a minute on two idle cores
@@ -59,10 +62,10 @@ def test_codecs_are_measured_on_files_and_reported(tmp_path):
     assert {name.split("-")[0] for name in shown["codecs"]} == {"sgc", "vvc", "webp", "jpeg", "original"}
     assert shown["files"] == ["report.html", "report.md", "summary.csv"]
     markdown = [
-        one.data["text/markdown"]
+        output.data["text/markdown"]
         for cell in code_cells(notebook)
-        for one in cell.outputs
-        if "data" in one and "text/markdown" in one.data
+        for output in cell.outputs
+        if "data" in output and "text/markdown" in output.data
     ]
     assert "## Who wins where" in markdown[0] and "on all" in markdown[0]
     assert pictures_shown(notebook) == 2
@@ -78,8 +81,43 @@ def test_outputs_are_stripped(name):
         assert (cell.outputs, cell.execution_count, dict(cell.metadata)) == ([], None, {})
 
 
+@pytest.fixture()
+def first_cell(monkeypatch):
+    """Run the first cell of a notebook; return what it would have pip install."""
+
+    def run_it(name, missing, repository=None):
+        monkeypatch.setattr("importlib.util.find_spec", lambda module: None if module in missing else object())
+        source = code_cells(read(name))[0].source.replace("REPOSITORY = None", f"REPOSITORY = {repository!r}")
+        shell = InteractiveShell()
+        asked = []
+        shell.register_magic_function(asked.append, magic_name="pip")
+        shell.run_cell(source).raise_error()
+        return asked
+
+    return run_it
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_first_cell_installs_only_what_is_missing(name):
-    guard, install = code_cells(read(name))[0].source.splitlines()[-2:]
-    assert guard == 'if importlib.util.find_spec("sgc_diffusion") is None:'
-    assert install.startswith("    %pip install --quiet {SOURCE} ")
+@pytest.mark.parametrize("missing", ["sgc_diffusion", "sklearn"])
+def test_the_first_cell_installs_the_clone_if_something_is_missing(name, missing, first_cell, monkeypatch):
+    monkeypatch.chdir(FOLDER)
+    assert first_cell(name, ()) == []
+    (asked,) = first_cell(name, (missing,))
+    folder, _, extras = asked.removeprefix('install --quiet "').removesuffix(']"').partition("[")
+    project = tomllib.loads((FOLDER / folder / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_cell_says_what_to_do_where_there_is_no_clone(name, first_cell, monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    with pytest.raises(SystemExit, match="open this notebook in a clone of its repository, or set REPOSITORY"):
+        first_cell(name, ("sgc_diffusion",))
+    (asked,) = first_cell(name, ("sgc_diffusion",), "git+file:///somewhere")
+    assert re.fullmatch(r'install --quiet "sgc-diffusion\[[a-z,]+\] @ git\+file:///somewhere"', asked)
+
+
+def test_the_first_cell_of_the_evaluation_asks_for_what_it_needs(first_cell, monkeypatch):
+    monkeypatch.chdir(FOLDER)
+    assert first_cell("03_evaluation", ("av",)) == ['install --quiet "..[eval,notebooks,vvc]"']
