@@ -202,7 +202,14 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         )
         is_list = isinstance(image, (list, tuple))
         images: Any = image if is_list else [image]
-        payloads = encode_pictures(images, settings, self._segment, bitstream.size_bytes, self._draw_candidate)
+        payloads = encode_pictures(
+            images,
+            settings,
+            self._segment,
+            bitstream.size_bytes,
+            self._draw_candidate,
+            count_layer_bytes=partial(bitstream.layer_size_bytes, before=bitstream.DecodedLayers(1, 1)),
+        )
         return payloads if is_list else payloads[0]
 
     @overload
