@@ -104,12 +104,14 @@ def predicted(low: np.ndarray, num_high: int, number: int) -> np.ndarray:
     return (before * curve[:-1] + after * curve[1:] + 32) >> 6
 
 
-def choose_filters(channel: np.ndarray) -> np.ndarray:
+def choose_filters(channel: np.ndarray, is_luma: bool) -> np.ndarray:
     """Return the numbers of the filters, (2, 2) uint8 by scale − 1 and direction, that leave the smallest details."""
     chosen = np.zeros((FILTERED_SCALES, 2), dtype=np.uint8)
     low = channel
     for scale in range(min(FILTERED_SCALES, num_decompositions(*channel.shape))):
-        low, hl, lh, _ = _split_once(low)
+        low, hl, lh, _ = _split_once(low, is_luma or scale > 0)
+        if not is_luma and not scale:
+            continue
         for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
             every = max(1, details.size // _COST_CELLS)
             base, details = base[:, ::every], details[:, ::every]
@@ -120,10 +122,10 @@ def choose_filters(channel: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def _split_once(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    rows_low, rows_high = _split_axis(values.T)
-    low, lh = _split_axis(rows_low.T)
-    hl, hh = _split_axis(rows_high.T)
+def _split_once(values: np.ndarray, is_updated: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rows_low, rows_high = _split_axis(values.T, is_updated)
+    low, lh = _split_axis(rows_low.T, is_updated)
+    hl, hh = _split_axis(rows_high.T, is_updated)
     return low, hl, lh, hh
 
 
@@ -145,9 +147,13 @@ def forward(
     planes = np.empty((3, height, width), dtype=np.int16)
     for start in range(0, height, STRIP_ROWS):
         planes[:, start : start + STRIP_ROWS] = to_ycocg(picture[start : start + STRIP_ROWS])
-    filters = choices.filters if choices else np.stack([choose_filters(plane) for plane in planes])
+    filters = (
+        choices.filters
+        if choices
+        else np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
+    )
     base = _low_base(color_map, height, width)
-    channels = [split(*parts) for parts in zip(planes, filters, base, strict=True)]
+    channels = [split(*parts) for parts in zip(planes, filters, base, (True, False, False), strict=True)]
     mixes = choices.mixes if choices else choose_mixes(channels)
     for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
         mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
@@ -165,19 +171,36 @@ def inverse(
     width: int,
 ) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it changes; clipped to 0 … 255."""
+    _unmix(channels, choices)
+    planes = np.empty((3, height, width), dtype=np.int16)
+    base = _low_base(color_map, height, width)
+    for channel in range(3):
+        planes[channel] = merge(channels[channel], choices.filters[channel], base[channel], channel == 0)
+    picture = np.empty((height, width, 3), dtype=np.uint8)
+    for start in range(0, height, STRIP_ROWS):
+        picture[start : start + STRIP_ROWS] = from_ycocg(planes[:, start : start + STRIP_ROWS])
+    return picture
+
+
+def chroma_lows(
+    channels: list[list[list[np.ndarray]]],
+    choices: TransformChoices,
+    color_map: np.ndarray,
+    height: int,
+    width: int,
+) -> list[np.ndarray]:
+    """Return Co and Cg at even rows and columns, int16 each, from bands as of `inverse`, the finest of no matter."""
+    _unmix(channels, choices)
+    base = _low_base(color_map, height, width)
+    return [merge(channels[channel], choices.filters[channel], base[channel], False, 1) for channel in (1, 2)]
+
+
+def _unmix(channels: list[list[list[np.ndarray]]], choices: TransformChoices) -> None:
     for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
         mix = choices.mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
         for luma, orange, green in zip(lumas, oranges, greens, strict=True):
             orange += mixed(luma, orange, mix[0], 0)
             green += mixed(luma, orange, mix[1], mix[2])
-    planes = np.empty((3, height, width), dtype=np.int16)
-    base = _low_base(color_map, height, width)
-    for channel in range(3):
-        planes[channel] = merge(channels[channel], choices.filters[channel], base[channel])
-    picture = np.empty((height, width, 3), dtype=np.uint8)
-    for start in range(0, height, STRIP_ROWS):
-        picture[start : start + STRIP_ROWS] = from_ycocg(planes[:, start : start + STRIP_ROWS])
-    return picture
 
 
 def _low_base(color_map: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -214,20 +237,21 @@ def _least(numbers: Iterable[int], details: Iterable[np.ndarray]) -> int:
     return min(zip(costs, map(abs, numbers), numbers, strict=True))[2]
 
 
-def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray) -> list[list[np.ndarray]]:
+def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: bool) -> list[list[np.ndarray]]:
     """Return the scales of one channel, the coarsest first.
 
     Args:
         plane: (H, W) int16.
         filters: (2, 2) uint8.
         base: what goes from the low band of scale 2 or the coarsest, of its shape, int16.
+        is_luma: whether this is Y.
     """
     scales = []
     low = plane
     for scale in range(num_decompositions(*plane.shape)):
         if scale == BASE_SCALE:
             low = low - base
-        low, hl, lh, hh = _split_once(low)
+        low, hl, lh, hh = _split_once(low, is_luma or scale > 0)
         if scale < FILTERED_SCALES:
             hl = hl + predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh + predicted(low, lh.shape[0], filters[scale, 1])
@@ -235,15 +259,19 @@ def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray) -> list[list
     return [[low if len(scales) > BASE_SCALE else low - base], *reversed(scales)]
 
 
-def merge(scales: list[list[np.ndarray]], filters: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Return the channel (H, W) int16 that `split` took apart."""
+def merge(
+    scales: list[list[np.ndarray]], filters: np.ndarray, base: np.ndarray, is_luma: bool, until: int = 0
+) -> np.ndarray:
+    """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`."""
     low = scales[0][0] if len(scales) - 1 > BASE_SCALE else scales[0][0] + base
-    for scale, (hl, lh, hh) in zip(range(len(scales) - 2, -1, -1), scales[1:], strict=True):
+    for scale in range(len(scales) - 2, until - 1, -1):
+        hl, lh, hh = scales[len(scales) - 1 - scale]
         if scale < FILTERED_SCALES:
             hl = hl - predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh - predicted(low, lh.shape[0], filters[scale, 1])
-        rows_low, rows_high = _merge_axis(low, lh), _merge_axis(hl, hh)
-        low = _merge_axis(rows_low.T, rows_high.T).T
+        is_updated = is_luma or scale > 0
+        rows_low, rows_high = _merge_axis(low, lh, is_updated), _merge_axis(hl, hh, is_updated)
+        low = _merge_axis(rows_low.T, rows_high.T, is_updated).T
         if scale == BASE_SCALE:
             low = low + base
     return low
@@ -268,22 +296,25 @@ def band_sides(height: int, width: int) -> Iterator[tuple[int, str, int, int]]:
         yield scale, "hh", rows_high, columns_high
 
 
-def _split_axis(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split_axis(values: np.ndarray, is_updated: bool) -> tuple[np.ndarray, np.ndarray]:
     """Split along the first axis into low and high, both laid out in memory as the argument."""
     if len(values) == 1:
         return values.copy(order="K"), values[:0].copy(order="K")
     even, high = values[0::2], values[1::2].copy(order="K")
     high -= (even[: len(high)] + _following(even, len(high))) >> 1
-    return even + _update(high, len(even)), high
+    return even + _update(high, len(even)) if is_updated else even.copy(order="K"), high
 
 
-def _merge_axis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _merge_axis(low: np.ndarray, high: np.ndarray, is_updated: bool) -> np.ndarray:
     """Undo `_split_axis`."""
     if len(high) == 0:
         return low.copy(order="K")
     merged = _laid_out_as(low, len(low) + len(high))
     even = merged[0::2]
-    np.subtract(low, _update(high, len(low)), out=even)
+    if is_updated:
+        np.subtract(low, _update(high, len(low)), out=even)
+    else:
+        even[...] = low
     np.add(high, (even[: len(high)] + _following(even, len(high))) >> 1, out=merged[1::2])
     return merged
 

@@ -26,6 +26,7 @@ from train import write_tables
 from sgc_diffusion import wavelet
 from sgc_diffusion.bitstream import detail_bands as geometry
 from sgc_diffusion.bitstream.detail import code_choices
+from sgc_diffusion.bitstream.detail_coefficients import known_coefficients
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 
@@ -138,7 +139,11 @@ def walk(
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
     code_choices(decider, choices)
-    coder = coder_class(bands, decider, weights, truth)
+
+    def find_lows(known: list[geometry.Band]) -> list[np.ndarray]:
+        return wavelet.chroma_lows(known_coefficients(known), choices, color_map, *photo.shape[:2])
+
+    coder = coder_class(bands, decider, weights, truth, find_lows)
     few = choice.random() < 0.3
     for level in range(geometry.NUM_LEVELS):
         if level == geometry.NUM_LEVELS - 1 or not few or choice.random() < 0.2:

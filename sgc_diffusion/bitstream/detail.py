@@ -7,10 +7,6 @@ The body of a level is one stream of `rans`; `detail_planes` says which decision
 log-odds stand in the tables, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
 follow any lower one: levels may be left out when a file is made, and dropped from its end at any time.
 
-The likeness after some levels is that of the transform for coefficients c' = 0 where c is known to be 0 down to its
-plane p, else the known value, with its size enlarged by ⌊f · 2^p / 64⌋: f = `_INSIDE` at the step, in `_INSIDE_LIMITS`,
-of the sum of the sizes (of `detail_context`, for p) of the four nearest neighbors and half of those at the corners.
-
 The probability of a yes, in 1/4096, comes from the sum of the entries in 1/32 nat: (squash[sum] + 8) >> 4 with the
 table of `tables.probabilities`, but at least 3 and at most 4093. So a decision costs at least 1/946 bit, and a reader
 knows before it works on a batch whether the bytes that are left can hold it: time and memory are bounded by the bytes
@@ -29,8 +25,9 @@ import numpy as np
 
 from sgc_diffusion import wavelet
 from sgc_diffusion.bitstream import tables
-from sgc_diffusion.bitstream.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
-from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups, neighbor_sums, sizes_of, steps
+from sgc_diffusion.bitstream.detail_bands import NUM_LEVELS, Band, make_bands, to_phases
+from sgc_diffusion.bitstream.detail_coefficients import known_coefficients
+from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.rans import PROBABILITY_BITS, RansDecoder, RansEncoder
@@ -41,9 +38,6 @@ LOSSLESS = NUM_LEVELS - 1
 _LEAST = 3  # the lowest probability, in 1/4096
 _MOST_DECISIONS_PER_BIT = 946  # 1 / −log2(4093 / 4096), rounded up
 _MOST_ODDS = 8 * 128
-# How far inside its bin a coefficient is put, in 1/64, by the sizes of its neighbors: the busier, the farther.
-_INSIDE_LIMITS = (4, 9, 17, 33)
-_INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
 
 
 @dataclass(frozen=True)
@@ -53,24 +47,27 @@ class DetailState:
     Attributes:
         height: rows of the picture.
         width: columns of the picture.
+        color_map: (h, w, 3) uint8, the decoded one.
         bands: in coding order; never changed in place.
         choices: of the transform, or None before the first level.
     """
 
     height: int
     width: int
+    color_map: np.ndarray = field(repr=False)
     bands: tuple[Band, ...] = field(repr=False)
     choices: wavelet.TransformChoices | None = None
 
 
-def nothing_known(height: int, width: int) -> DetailState:
+def nothing_known(height: int, width: int, color_map: np.ndarray) -> DetailState:
     """Return the state of a picture before its first level.
 
     Args:
         height: rows of the picture, at least 1.
         width: columns of the picture, at least 1.
+        color_map: (h, w, 3) uint8, the decoded one.
     """
-    return DetailState(height, width, tuple(make_bands(height, width)))
+    return DetailState(height, width, color_map, tuple(make_bands(height, width)))
 
 
 def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[int] = range(NUM_LEVELS)) -> list[bytes]:
@@ -88,35 +85,55 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
         ValueError: wrong levels.
 
     Example:
-        >>> picture = np.zeros((20, 30, 3), np.uint8)
-        >>> [body] = encode_levels(picture, np.zeros((2, 3, 3), np.uint8), [15])
-        >>> state = decode_level(body, 15, nothing_known(20, 30))
-        >>> bool((likeness(state, np.zeros((2, 3, 3), np.uint8)) == picture).all())
+        >>> picture, color_map = np.zeros((20, 30, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)
+        >>> [body] = encode_levels(picture, color_map, [15])
+        >>> state = decode_level(body, 15, nothing_known(20, 30, color_map))
+        >>> bool((likeness(state) == picture).all())
         True
     """
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
+    state = nothing_known(*picture.shape[:2], color_map)
     channels, choices = wavelet.forward(picture, color_map)
-    return encode_coefficients(channels, choices, *picture.shape[:2], levels)
-
-
-def encode_coefficients(
-    channels: list, choices: wavelet.TransformChoices, height: int, width: int, levels: Sequence[int]
-) -> list[bytes]:
-    """Encode coefficients as `wavelet.forward` returns them, and empty their list; otherwise as `encode_levels`."""
-    bands = make_bands(height, width)
     flat = [[band for scale in channel for band in scale] for channel in channels]
-    truth = [to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
-    del flat
-    channels.clear()  # half of the memory
+    channels.clear()
+    truth = []
+    for index in range(len(state.bands)):
+        truth.append(to_phases(flat[index % 3][index // 3]))
+        flat[index % 3][index // 3] = None  # half of the memory
     bodies = []
-    for index, level in enumerate(levels):
-        decider = _Encoding()
-        if index == 0:
-            code_choices(decider, choices)
-        PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
-        bodies.append(decider.encoder.finish())
+    for level in levels:
+        body, state = _encode(state, level, choices, truth)
+        bodies.append(body)
     return bodies
+
+
+def _encode(
+    before: DetailState, level: int, choices: wavelet.TransformChoices, truth: list[np.ndarray]
+) -> tuple[bytes, DetailState]:
+    decider = _Encoding()
+    if before.choices is None:
+        code_choices(decider, choices)
+    after = _refined(before, level, choices, decider, truth)
+    return decider.encoder.finish(), after
+
+
+def _refined(
+    before: DetailState,
+    level: int,
+    choices: wavelet.TransformChoices,
+    decider: _Encoding | _Decoding,
+    truth: list[np.ndarray] | None,
+) -> DetailState:
+    """Return what is known after a level whose decisions `decider` answers."""
+
+    def find_lows(bands: list[Band]) -> list[np.ndarray]:
+        coefficients = known_coefficients(bands)
+        return wavelet.chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
+
+    bands = [replace(band) for band in before.bands]
+    PlaneCoder(bands, decider, load_detail_tables()["weights"], truth, find_lows).code_level(level)
+    return replace(before, bands=tuple(bands), choices=choices)
 
 
 def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
@@ -127,13 +144,7 @@ def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
         level: its number, 0 … 15.
         before: what the levels below it gave, or `nothing_known`.
     """
-    decider = _Encoding()
-    if before.choices is None:
-        code_choices(decider, after.choices)
-    truth = [band.phases() for band in after.bands]
-    bands = [replace(band) for band in before.bands]
-    PlaneCoder(bands, decider, load_detail_tables()["weights"], truth).code_level(level)
-    return decider.encoder.finish()
+    return _encode(before, level, after.choices, [band.phases() for band in after.bands])[0]
 
 
 def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
@@ -152,45 +163,17 @@ def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
     """
     decider = _Decoding(body)
     choices = code_choices(decider, None) if before.choices is None else before.choices
-    bands = [replace(band) for band in before.bands]
-    coder = PlaneCoder(bands, decider, load_detail_tables()["weights"], None)
-    coder.code_level(level)
+    after = _refined(before, level, choices, decider, None)
     decider.decoder.finish()
-    return replace(before, bands=tuple(bands), choices=choices)
+    return after
 
 
-def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base.
-
-    Args:
-        state: of `decode_level` or `nothing_known`.
-        color_map: (h, w, 3) uint8, the decoded one.
-    """
+def likeness(state: DetailState) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base."""
     if state.choices is None:
-        return smooth_base(color_map, state.height, state.width)
-    channels: list[list[list[np.ndarray]]] = [[], [], []]
-    for index, band in enumerate(state.bands):
-        scales = channels[band.channel]
-        if index < 6 or len(scales[-1]) == 3:
-            scales.append([])
-        scales[-1].append(_middle(band))
-    return wavelet.inverse(channels, state.choices, color_map, state.height, state.width)
-
-
-def _middle(band: Band) -> np.ndarray:
-    """Return the coefficients of a band (rows, columns) int16, those that are not 0 inside what they can be."""
-    if band.values is None:
-        return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = band.values
-    if band.plane:
-        values = values.copy()
-        sizes = sizes_of(values, band.plane, band.plane)
-        for phase in range(4):
-            level, upright, corners = neighbor_sums(sizes, phase)
-            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
-            cells = values[phase, 1:-1, 1:-1]
-            cells += np.sign(cells) * inside
-    return from_phases(values)[: band.rows, : band.columns]
+        return smooth_base(state.color_map, state.height, state.width)
+    coefficients = known_coefficients(state.bands)
+    return wavelet.inverse(coefficients, state.choices, state.color_map, state.height, state.width)
 
 
 def code_choices(decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None) -> wavelet.TransformChoices:

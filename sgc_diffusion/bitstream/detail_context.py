@@ -19,9 +19,16 @@ HH), of the same place in Y, and in Co for Cg; the sum of the sizes of the four 
 
 A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
 
-The sign of c is asked for, once c is known not to be 0, with the sum of three tables at these places:
+At plane 0 of the finest scale of Co and Cg a sixth table, by channel and orientation, is added:
+  slope     the slope, the start, and ⌊step of the energy / 4⌋: 32 · slope + 8 · start + it
+The *slope* is the difference of the two pixels of the channel (those at even rows and columns, so the low band of the
+finest scale with all that is known) between which HL stands in its row, or LH in its column, for HH the sum of the
+slopes of HL and LH at the same place; as a size without sign, at most 4; 0 over the edge.
+
+The sign of c is asked for, once c is known not to be 0, with the sum of these tables:
   near      tilts left-right, up-down and of the corners (below, in or above the middle), sign of the parent's value
   scale     tilts left-right and up-down, by scale and orientation
+  slope     the slope, where the sixth table is used
   cross     in Y, then in Co, at the same place: sign of the value, step of the size in `SIGN_SIZE_LIMITS`
 """
 
@@ -32,7 +39,7 @@ from functools import cache
 
 import numpy as np
 
-from sgc_diffusion.bitstream.detail_bands import LOW, Band, from_phases
+from sgc_diffusion.bitstream.detail_bands import HL, LH, LOW, Band, from_phases, to_phases
 
 NUM_FEATURES = 10
 NUM_ENERGIES = 32
@@ -56,6 +63,8 @@ TABLE_SHAPES = {
     "shape": (3, 4, 2, 250),
     "cross": (3, 4, 1250),
     "agree": (3, 4, 2, 196),
+    "slope": (2, 3, 160),
+    "sign_slope": (2, 3, 5),
     "sign_near": (3, 4, 2, 441),
     "sign_scale": (NUM_SCALES, 4, 49),
     "sign_cross": (3, 4, 81),
@@ -110,6 +119,7 @@ class Surroundings:
         parent_values: (4·m, 4·n) int16.
         luma_values: (4, 4·m + 2, 4·n + 2) int16.
         orange_values: as `luma_values`.
+        slope: (4, 4·m + 2, 4·n + 2) int16, 0 … 4.
     """
 
     parent: np.ndarray | None = None
@@ -119,6 +129,7 @@ class Surroundings:
     parent_values: np.ndarray | None = None
     luma_values: np.ndarray | None = None
     orange_values: np.ndarray | None = None
+    slope: np.ndarray | None = None
 
     def rows(self, rows: slice) -> Surroundings:
         """Return the part of some rows of each phase."""
@@ -169,6 +180,28 @@ def _fitted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     part = array[:rows, :columns]
     result[: part.shape[0], : part.shape[1]] = part
     return result
+
+
+def find_slopes(low: np.ndarray, orientation: int, rows: int, columns: int) -> np.ndarray:
+    """Return the slopes of a low band at the places of a detail band, at most 4.
+
+    Args:
+        low: (h, w) int16.
+        orientation: HL, LH or HH.
+        rows: of the detail band.
+        columns: of the detail band.
+
+    Returns:
+        (4, …) int16, phases with margins.
+    """
+    slope = np.zeros((rows, columns), dtype=np.int16)
+    if orientation != LH:
+        across = np.abs(np.diff(low, axis=1, append=low[:, -1:]))
+        slope += across[:rows, :columns]
+    if orientation != HL:
+        down = np.abs(np.diff(low, axis=0, append=low[-1:]))
+        slope += down[:rows, :columns]
+    return to_phases(np.minimum(slope, 4))
 
 
 def neighbor(phases: np.ndarray, phase: int, down: int, right: int) -> np.ndarray:
