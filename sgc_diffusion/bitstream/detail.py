@@ -4,40 +4,26 @@
     bodies ──decode_level, one after the other──▶ `DetailState`: what is known ──▶ `likeness` of pixels
 
 The body of a level is one stream of `rans`; `detail_planes` says which decisions it holds, `detail_context` where their
-log-odds stand in the tables, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
+log-odds stand in the tables, `detail_probability` what follows from them, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
 follow any lower one: levels may be left out when a file is made, and dropped from its end at any time.
-
-The probability of a yes, in 1/4096, comes from the sum of the entries in 1/32 nat: (squash[sum] + 8) >> 4 with the
-table of `tables.probabilities`, but at least 3 and at most 4093. So a decision costs at least 1/946 bit, and a reader
-knows before it works on a batch whether the bytes that are left can hold it: time and memory are bounded by the bytes
-read, not by the size that a file declares. What no encoder writes is rejected: a state or a word too many or too few.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib import resources
 
 import numpy as np
 
-from sgc_diffusion import wavelet
-from sgc_diffusion.bitstream import tables
 from sgc_diffusion.bitstream.detail_bands import NUM_LEVELS, Band, make_bands, to_phases
 from sgc_diffusion.bitstream.detail_coefficients import known_coefficients
-from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
-from sgc_diffusion.bitstream.errors import CorruptSectionError
-from sgc_diffusion.bitstream.rans import PROBABILITY_BITS, RansDecoder, RansEncoder
+from sgc_diffusion.bitstream.detail_probability import DecodingDecider, EncodingDecider, load_detail_tables
+from sgc_diffusion.picture_transform import MIXES, TransformChoices, chroma_lows, forward, inverse
 from sgc_diffusion.smooth_base import smooth_base
 
-TABLE_FILE = "detail_tables.npz"
 LOSSLESS = NUM_LEVELS - 1
-_LEAST = 3  # the lowest probability, in 1/4096
-_MOST_DECISIONS_PER_BIT = 946  # 1 / −log2(4093 / 4096), rounded up
-_MOST_ODDS = 8 * 128
+Decider = EncodingDecider | DecodingDecider
 
 
 @dataclass(frozen=True)
@@ -56,7 +42,7 @@ class DetailState:
     width: int
     color_map: np.ndarray = field(repr=False)
     bands: tuple[Band, ...] = field(repr=False)
-    choices: wavelet.TransformChoices | None = None
+    choices: TransformChoices | None = None
 
 
 def nothing_known(height: int, width: int, color_map: np.ndarray) -> DetailState:
@@ -94,7 +80,7 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
     state = nothing_known(*picture.shape[:2], color_map)
-    channels, choices = wavelet.forward(picture, color_map)
+    channels, choices = forward(picture, color_map)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     channels.clear()
     truth = []
@@ -109,9 +95,9 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
 
 
 def _encode(
-    before: DetailState, level: int, choices: wavelet.TransformChoices, truth: list[np.ndarray]
+    before: DetailState, level: int, choices: TransformChoices, truth: list[np.ndarray]
 ) -> tuple[bytes, DetailState]:
-    decider = _Encoding()
+    decider = EncodingDecider()
     if before.choices is None:
         code_choices(decider, choices)
     after = _refined(before, level, choices, decider, truth)
@@ -121,15 +107,15 @@ def _encode(
 def _refined(
     before: DetailState,
     level: int,
-    choices: wavelet.TransformChoices,
-    decider: _Encoding | _Decoding,
+    choices: TransformChoices,
+    decider: Decider,
     truth: list[np.ndarray] | None,
 ) -> DetailState:
     """Return what is known after a level whose decisions `decider` answers."""
 
     def find_lows(bands: list[Band]) -> list[np.ndarray]:
         coefficients = known_coefficients(bands)
-        return wavelet.chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
+        return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
     bands = [replace(band) for band in before.bands]
     PlaneCoder(bands, decider, load_detail_tables()["weights"], truth, find_lows).code_level(level)
@@ -161,7 +147,7 @@ def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
     Raises:
         CorruptSectionError: the body is not one that an encoder writes.
     """
-    decider = _Decoding(body)
+    decider = DecodingDecider(body)
     choices = code_choices(decider, None) if before.choices is None else before.choices
     after = _refined(before, level, choices, decider, None)
     decider.decoder.finish()
@@ -173,85 +159,26 @@ def likeness(state: DetailState) -> np.ndarray:
     if state.choices is None:
         return smooth_base(state.color_map, state.height, state.width)
     coefficients = known_coefficients(state.bands)
-    return wavelet.inverse(coefficients, state.choices, state.color_map, state.height, state.width)
+    return inverse(coefficients, state.choices, state.color_map, state.height, state.width)
 
 
-def code_choices(decider: _Encoding | _Decoding, choices: wavelet.TransformChoices | None) -> wavelet.TransformChoices:
+def code_choices(decider: Decider, choices: TransformChoices | None) -> TransformChoices:
     """Code the choices of the transform, or read them if None is given; returns them."""
-    read = wavelet.TransformChoices()
-    for name, known, num_bits, lowest in (("filters", read.filters, 3, 0), ("mixes", read.mixes, 4, wavelet.MIXES[0])):
+    read = TransformChoices()
+    for name, known, num_bits, lowest in (
+        ("filters", read.filters, 3, 0),
+        ("mixes", read.mixes, 4, MIXES[0]),
+    ):
         for place in np.ndindex(known.shape):
             number = None if choices is None else int(getattr(choices, name)[place]) - lowest
             known[place] = _code_number(decider, name, place, num_bits, number) + lowest
     return read
 
 
-def _code_number(
-    decider: _Encoding | _Decoding, table: str, place: tuple[int, ...], num_bits: int, number: int | None
-) -> int:
+def _code_number(decider: Decider, table: str, place: tuple[int, ...], num_bits: int, number: int | None) -> int:
     node = 1
     for bit in reversed(range(num_bits)):
         truth = None if number is None else np.array([bool(number >> bit & 1)])
         weighed = decider.weigh([([(table, place)], np.array([node]))])
         node = 2 * node + int(decider.answer(weighed, truth)[0])
     return node - (1 << num_bits)
-
-
-class _Weighing:
-    """Turns places in tables into probabilities."""
-
-    def weigh(self, groups: Groups) -> np.ndarray:
-        """Return probabilities (n,) uint16 in 1/4096."""
-        odds: np.ndarray | None = None
-        for sources, places in groups:
-            entries = np.full((), 0 if odds is not None else _MOST_ODDS, dtype=np.int16)
-            for name, constants in sources:
-                entries = entries + load_detail_tables()[name][constants]
-            part = entries.take(places)
-            odds = part if odds is None else np.add(odds, part, out=odds)
-        return _probabilities().take(odds)
-
-
-@cache
-def _probabilities() -> np.ndarray:
-    """Return the probabilities, uint16 in 1/4096, of the sums −1024 … 1024 of at most eight entries."""
-    probabilities = (tables.probabilities(np.arange(-_MOST_ODDS, _MOST_ODDS + 1)) + 8) >> 4
-    return np.clip(probabilities, _LEAST, (1 << PROBABILITY_BITS) - _LEAST).astype(np.uint16)
-
-
-class _Encoding(_Weighing):
-    def __init__(self) -> None:
-        self.encoder = RansEncoder()
-
-    def expect(self, num_decisions: int) -> None:
-        """An encoder expects anything."""
-
-    def answer(self, weighed: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
-        """Note the true decisions and return them."""
-        self.encoder.encode(truth, weighed)
-        return truth
-
-
-class _Decoding(_Weighing):
-    def __init__(self, body: bytes) -> None:
-        self.decoder = RansDecoder(body)
-
-    def expect(self, num_decisions: int) -> None:
-        """Reject more decisions than the rest of the stream can hold."""
-        if num_decisions > self.decoder.num_bits_left * _MOST_DECISIONS_PER_BIT:
-            raise CorruptSectionError("The detail level has too few bytes for the size of its picture")
-
-    def answer(self, weighed: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
-        """Read the decisions."""
-        return self.decoder.decode(weighed)
-
-
-@cache
-def load_detail_tables() -> dict[str, np.ndarray]:
-    """Return the tables of `detail_context.TABLE_SHAPES`, int8, and `weights`, (3, 4, 4, 10) uint8; read-only."""
-    data = (resources.files("sgc_diffusion.bitstream") / TABLE_FILE).read_bytes()
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        loaded = {name: archive[name] for name in (*TABLE_SHAPES, "weights")}
-    for table in loaded.values():
-        table.flags.writeable = False
-    return loaded

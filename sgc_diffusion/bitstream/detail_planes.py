@@ -1,9 +1,9 @@
 """The order in which the planes of wavelet coefficients are coded, decision by decision.
 
 A level takes every band, in the order of `detail_bands.make_bands`, from its plane to its target plane; before the
-first band of a file's first level come the choices of the transform (`wavelet`): the numbers of the filters by channel,
-scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest bit first,
-each asked for in the table of that name at 1, then at twice that place plus the bit.
+first band of a file's first level come the choices of the transform (`picture_transform`): the numbers of the filters
+by channel, scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest
+bit first, each asked for in the table of that name at 1, then at twice that place plus the bit.
 For each plane p of a band, from high to low:
 
   1. While nothing of the band is known to differ from 0, one decision: does any |c| reach 2^p? Table `start`, by plane,
