@@ -93,14 +93,14 @@ def measure(picture: np.ndarray) -> dict:
     start = time.process_time()
     bodies = detail.encode_levels(picture, color_map)
     encode_s, decode_s = time.process_time() - start, 0.0
-    state = nothing_known(*picture.shape[:2])
-    points: Points = [(size_bytes, psnr(likeness(state, color_map), picture))]
+    state = nothing_known(*picture.shape[:2], color_map)
+    points: Points = [(size_bytes, psnr(likeness(state), picture))]
     for level, body in enumerate(bodies):
         start = time.process_time()
         state = detail.decode_level(body, level, state)
         decode_s += time.process_time() - start
         size_bytes += len(body) + LAYER_OVERHEAD
-        points.append((size_bytes, psnr(likeness(state, color_map), picture)))
+        points.append((size_bytes, psnr(likeness(state), picture)))
     return {
         "ladder": points,
         "single_bytes": sum(map(len, detail.encode_levels(picture, color_map, [detail.LOSSLESS]))),

@@ -23,11 +23,12 @@ import torch
 from PIL import Image
 from train import write_tables
 
+from sgc_diffusion.payload import picture_transform
+from sgc_diffusion.payload import detail_bands as geometry
 from sgc_diffusion.bitstream.detail import code_choices
+from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
-from sgc_diffusion.payload import detail_bands as geometry
-from sgc_diffusion.payload import wavelet
 
 logger = logging.getLogger(__name__)
 UNITS_PER_NAT = 32
@@ -133,12 +134,16 @@ def walk(
 ) -> None:
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
-    channels, choices = wavelet.forward(photo, color_map)
+    channels, choices = picture_transform.forward(photo, color_map)
     bands = geometry.make_bands(*photo.shape[:2])
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
     code_choices(decider, choices)
-    coder = coder_class(bands, decider, weights, truth)
+
+    def find_lows(known: list[geometry.Band]) -> list[np.ndarray]:
+        return picture_transform.chroma_lows(known_coefficients(known), choices, color_map, *photo.shape[:2])
+
+    coder = coder_class(bands, decider, weights, truth, find_lows)
     few = choice.random() < 0.3
     for level in range(geometry.NUM_LEVELS):
         if level == geometry.NUM_LEVELS - 1 or not few or choice.random() < 0.2:

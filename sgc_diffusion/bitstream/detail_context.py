@@ -9,9 +9,11 @@ The next bit of |c| is asked for with the sum of the log-odds of five tables at 
   energy    the step in `ENERGY_LIMITS` of Σ weight · feature over the ten features below, and the *start*: 0, 1, 2 or
             3 as |c| is known to be 0, 1, 2, or 3 and more, times 2^(p+1); the sum of three tables: by channel,
             orientation and turn; by plane and channel; by scale and orientation
-  shape     the steps of the first three features, and whether the start is above 0
-  cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
-  agree     the tilts left-right and up-down, each times the sign of c, and the start
+  shape     125 · (1 if the start is above 0) + 25 · step of the first feature + 5 · of the second + of the third; by
+            channel, orientation and whether this is one of the last two turns
+  cross     so from the steps of the features parent, cousin, Y and Co; by channel and orientation
+  agree     28 · tilt left-right + 4 · tilt up-down, both of the sums times the sign of c, + start; by channel,
+            orientation and whether this is one of the last two turns
 The features: the sums of the sizes of the two neighbors left and right, the two above and below, the four at the
 corners, the two two columns away, the two two rows away; the size of the parent (row ⌊i/2⌋, column ⌊j/2⌋ of the next
 coarser scale, same orientation), of the cousin (the same place in HL for LH; the mean of HL and LH, rounded down, for
@@ -19,10 +21,19 @@ HH), of the same place in Y, and in Co for Cg; the sum of the sizes of the four 
 
 A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
 
-The sign of c is asked for, once c is known not to be 0, with the sum of three tables at these places:
-  near      tilts left-right, up-down and of the corners (below, in or above the middle), sign of the parent's value
-  scale     tilts left-right and up-down, by scale and orientation
-  cross     in Y, then in Co, at the same place: sign of the value, step of the size in `SIGN_SIZE_LIMITS`
+At plane 0 of the finest scale of Co and Cg a sixth table, by channel and orientation, is added:
+  slope     the slope, the start, and ⌊step of the energy / 4⌋: 32 · slope + 8 · start + it
+The *slope* is the difference of the two pixels of the channel (those at even rows and columns, so the low band of the
+finest scale with all that is known) between which HL stands in its row, or LH in its column, for HH the sum of the
+slopes of HL and LH at the same place; as a size without sign, at most 4; 0 over the edge.
+
+The sign of c is asked for, once c is known not to be 0, with the sum of these tables:
+  near      63 · tilt left-right + 9 · tilt up-down + 3 · (0, 1, 2 as the tilt of the corners is below, at or above 3)
+            + sign of the parent's value + 1; by channel, orientation and whether this is one of the last two turns
+  scale     7 · tilt left-right + tilt up-down; by scale and orientation
+  slope     the slope, where the sixth table is used
+  cross     9 · n of Y + n of Co at the same place, where n = 3 · (sign of the value + 1) + step of the size in
+            `SIGN_SIZE_LIMITS`, 3 where nothing is known; by channel and orientation
 """
 
 from __future__ import annotations
@@ -31,15 +42,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from sgc_diffusion.payload.detail_bands import LOW, Band, from_phases
+from sgc_diffusion.payload.detail_bands import HL, LH, LOW, Band, from_phases, to_phases
 from sgc_diffusion.payload.detail_sizes import neighbor, neighbor_sums, sizes_of, steps
 
 NUM_FEATURES = 10
 NUM_ENERGIES = 32
-ENERGY_LIMITS = (  # ⌊8 · 2^(i / 2.4)⌋; as numbers, because the power of a float is not the same on every machine
-    8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608, 812, 1084, 1448, 1933, 2580,
-    3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340,
-)  # fmt: skip
+ENERGY_LIMITS = (
+    8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608,
+    812, 1084, 1448, 1933, 2580, 3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340,
+)  # fmt: skip  # ⌊8 · 2^(i / 2.4)⌋
 NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
 PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
 TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
@@ -59,6 +70,8 @@ TABLE_SHAPES = {
     "shape": (3, 4, 2, 250),
     "cross": (3, 4, 1250),
     "agree": (3, 4, 2, 196),
+    "slope": (2, 3, 160),
+    "sign_slope": (2, 3, 5),
     "sign_near": (3, 4, 2, 441),
     "sign_scale": (NUM_SCALES, 4, 49),
     "sign_cross": (3, 4, 81),
@@ -90,6 +103,7 @@ class Surroundings:
         parent_values: (4·m, 4·n) int16.
         luma_values: (4, 4·m + 2, 4·n + 2) int16.
         orange_values: as `luma_values`.
+        slope: (4, 4·m + 2, 4·n + 2) int16, 0 … 4.
     """
 
     parent: np.ndarray | None = None
@@ -99,6 +113,7 @@ class Surroundings:
     parent_values: np.ndarray | None = None
     luma_values: np.ndarray | None = None
     orange_values: np.ndarray | None = None
+    slope: np.ndarray | None = None
 
     def rows(self, rows: slice) -> Surroundings:
         """Return the part of some rows of each phase."""
@@ -149,6 +164,28 @@ def _fitted(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
     part = array[:rows, :columns]
     result[: part.shape[0], : part.shape[1]] = part
     return result
+
+
+def find_slopes(low: np.ndarray, orientation: int, rows: int, columns: int) -> np.ndarray:
+    """Return the slopes of a low band at the places of a detail band, at most 4.
+
+    Args:
+        low: (h, w) int16.
+        orientation: HL, LH or HH.
+        rows: of the detail band.
+        columns: of the detail band.
+
+    Returns:
+        (4, …) int16, phases with margins.
+    """
+    slope = np.zeros((rows, columns), dtype=np.int16)
+    if orientation != LH:
+        across = np.abs(np.diff(low, axis=1, append=low[:, -1:]))
+        slope += across[:rows, :columns]
+    if orientation != HL:
+        down = np.abs(np.diff(low, axis=0, append=low[-1:]))
+        slope += down[:rows, :columns]
+    return to_phases(np.minimum(slope, 4))
 
 
 def find_features(sizes: np.ndarray, phase: int, around: Surroundings) -> list[np.ndarray | None]:

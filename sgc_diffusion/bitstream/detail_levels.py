@@ -39,14 +39,15 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
-is 40417ddfd8fcba5fada14e61e8d4b25fc304daa43d56a111c5da0303d0204db2.
+is 91c94ffde51ac6033c248656c194da4c02f91520e93f4cdd236ea8b943ff9818.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sgc_diffusion.bitstream.detail import TABLE_FILE, decode_level, encode_level
+from sgc_diffusion.bitstream.detail import decode_level, encode_level
+from sgc_diffusion.bitstream.detail_probability import TABLE_FILE
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
 from sgc_diffusion.payload.detail import (
@@ -91,9 +92,11 @@ class DetailCoder(LayerCoder[DetailLevel]):
                 f"`layers` must hold detail of a {before.width}×{before.height} picture, got level {layer.level} of "
                 f"{layer.finest.width}×{layer.finest.height}"
             )
+        if not np.array_equal(layer.finest.color_map, _start(before).color_map):
+            raise ValueError("`layers` must hold detail over the payload's own color map, got another one")
         lower = _highest(before)
         if lower is None:
-            known, distance = nothing_known(before.height, before.width), 0
+            known, distance = _start(before), 0
         else:
             known, distance = coarsened(layer.finest, lower.level), layer.kind - lower.kind
             if layer.finest is not lower.finest and not same_state(known, lower.state):
@@ -109,7 +112,7 @@ class DetailCoder(LayerCoder[DetailLevel]):
         lower = _highest(before)
         if self.named_bases(body) != (() if lower is None else (lower.kind,)):
             raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
-        known = nothing_known(before.height, before.width) if lower is None else lower.state
+        known = _start(before) if lower is None else lower.state
         stream = bytes([body[0] & (1 << _BASE_SHIFT) - 1]) + body[1:] if body else body
         state = decode_level(stream, self.kind - FIRST_KIND, known)
         _require_no_empty_blocks(known, state)
@@ -121,6 +124,13 @@ class DetailCoder(LayerCoder[DetailLevel]):
 
 
 DETAIL_LEVELS = tuple(DetailCoder(kind - FIRST_KIND) for kind in DETAIL_KINDS)
+
+
+def _start(before: DecodedLayers) -> DetailState:
+    """Return what is known before the first level."""
+    if before.color is None:
+        raise ValueError("`before` must have the color map, which detail is built on")
+    return nothing_known(before.height, before.width, before.color.color_map)
 
 
 def _highest(before: DecodedLayers) -> DetailLevel | None:

@@ -1,9 +1,9 @@
 """The order in which the planes of wavelet coefficients are coded, decision by decision.
 
 A level takes every band, in the order of `detail_bands.make_bands`, from its plane to its target plane; before the
-first band of a file's first level come the choices of the transform (`wavelet`): the numbers of the filters by channel,
-scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest bit first,
-each asked for in the table of that name at 1, then at twice that place plus the bit.
+first band of a file's first level come the choices of the transform (`picture_transform`): the numbers of the filters
+by channel, scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest
+bit first, each asked for in the table of that name at 1, then at twice that place plus the bit.
 For each plane p of a band, from high to low:
 
   1. While nothing of the band is known to differ from 0, one decision: does any |c| reach 2^p? Table `start`, by plane,
@@ -57,7 +57,12 @@ class PlaneCoder:
     """Walks through the planes of the bands."""
 
     def __init__(
-        self, bands: list[Band], decider: Decider, weights: np.ndarray, truth: list[np.ndarray] | None
+        self,
+        bands: list[Band],
+        decider: Decider,
+        weights: np.ndarray,
+        truth: list[np.ndarray] | None,
+        find_lows: Callable[[list[Band]], list[np.ndarray]],
     ) -> None:
         """Set up.
 
@@ -66,14 +71,17 @@ class PlaneCoder:
             decider: who answers.
             weights: (3, 4, 4, 10) uint8 of the features, by channel, orientation and turn.
             truth: phases (4, …) int16 of the true coefficients of each band, or None in a decoder.
+            find_lows: who returns Co and Cg at even rows and columns, (h, w) int16 each, from what is known.
         """
         self._order, self._decider, self._weights = bands, decider, weights
         self._bands = {(band.channel, band.scale, band.orientation): band for band in bands}
+        self._find_lows = find_lows
         self._truth = truth or [None] * len(bands)
         self._threads = ThreadPoolExecutor(_NUM_THREADS)  # none is started for a small picture
 
     def code_level(self, level: int) -> None:
         """Take every band to its target plane of a level."""
+        self._lows: list[np.ndarray] | None = None
         for band, truth in zip(self._order, self._truth, strict=True):
             if band.rows and band.columns and band.plane > band.target_plane(level):
                 band.unshare()
@@ -89,6 +97,11 @@ class PlaneCoder:
             self._decider.expect(band.num_blocks[0] * band.num_blocks[1])  # before arrays of that size are made
             band.start()
         around = context.find_surroundings(band, self._bands, plane)
+        if band.channel and band.scale == 1 and band.orientation != LOW and not plane:
+            if self._lows is None:
+                self._lows = self._find_lows(self._order)
+            low = self._lows[band.channel - 1]
+            around.slope = context.find_slopes(low, band.orientation, band.rows, band.columns)
         self._code_blocks(band, plane, around, sizes_true)
         sizes = context.sizes_of(band.values, band.plane, plane)
         for turn, phase in enumerate(TURNS):
@@ -209,14 +222,16 @@ class PlaneCoder:
         kind, late = (band.channel, band.orientation), turn >> 1
         energy_tables = [("energy_phase", (*kind, turn)), ("energy_plane", (plane, kind[0]))]
         energy_tables.append(("energy_scale", (_scale(band), kind[1])))
-        return self._decider.weigh(
-            [
-                (energy_tables, pick(energy)),
-                ([("shape", (*kind, late))], pick(shape_place)),
-                ([("cross", kind)], pick(cross_place)),
-                ([("agree", (*kind, late))], pick(agree)),
-            ]
-        )
+        groups = [
+            (energy_tables, pick(energy)),
+            ([("shape", (*kind, late))], pick(shape_place)),
+            ([("cross", kind)], pick(cross_place)),
+            ([("agree", (*kind, late))], pick(agree)),
+        ]
+        if around.slope is not None:
+            slope = context.neighbor(around.slope, phase, 0, 0) * 32 + start * np.uint8(8) + (energy >> 4)
+            groups.append(([("slope", (kind[0] - 1, kind[1] - 1))], pick(slope)))
+        return self._decider.weigh(groups)
 
     def _sign_groups(
         self, band: Band, plane: int, around: Surroundings, turn: int, rows: np.ndarray, columns: np.ndarray
@@ -238,11 +253,15 @@ class PlaneCoder:
                 size = at(context.neighbor(sizes, phase, 0, 0))
                 cross += context.steps(size, context.SIGN_SIZE_LIMITS, size.shape)
         kind = band.channel, band.orientation
-        return [
+        groups = [
             ([("sign_near", (*kind, turn >> 1))], (near * 3 + middle) * 3 + parent),
             ([("sign_scale", (_scale(band), kind[1]))], near),
             ([("sign_cross", kind)], cross),
         ]
+        if around.slope is not None:
+            slope = at(context.neighbor(around.slope, phase, 0, 0))
+            groups.append(([("sign_slope", (kind[0] - 1, kind[1] - 1))], slope))
+        return groups
 
 
 def cells_of(band: Band, phase: int) -> np.ndarray:

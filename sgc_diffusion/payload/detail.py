@@ -14,19 +14,16 @@ from itertools import chain
 
 import numpy as np
 
-from sgc_diffusion.payload import wavelet
-from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, from_phases, make_bands, to_phases
-from sgc_diffusion.payload.detail_sizes import neighbor_sums, sizes_of, steps
+from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, make_bands, to_phases
+from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.layer import Layer
+from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 FIRST_KIND = 8  # of level 0; each level is a layer of its own
 DETAIL_KINDS = range(FIRST_KIND, FIRST_KIND + NUM_LEVELS)
 LOSSLESS = NUM_LEVELS - 1
-# How far inside its bin a coefficient is put, in 1/64, by the sizes of its neighbors: the busier, the farther.
-_INSIDE_LIMITS = (4, 9, 17, 33)
-_INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,16 @@ class DetailState:
     Attributes:
         height: rows of the picture.
         width: columns of the picture.
+        color_map: (h, w, 3) uint8, the decoded one.
         bands: in coding order; never changed in place.
         choices: of the transform, or None before the first level.
     """
 
     height: int
     width: int
+    color_map: np.ndarray = field(repr=False)
     bands: tuple[Band, ...] = field(repr=False)
-    choices: wavelet.TransformChoices | None = None
+    choices: TransformChoices | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +100,15 @@ class DetailLevel(Layer):
     __hash__ = None  # type: ignore[assignment] - holds arrays
 
 
-def nothing_known(height: int, width: int) -> DetailState:
+def nothing_known(height: int, width: int, color_map: np.ndarray) -> DetailState:
     """Return the state of a picture before its first level.
 
     Args:
         height: rows of the picture, at least 1.
         width: columns of the picture, at least 1.
+        color_map: (h, w, 3) uint8, the decoded one.
     """
-    return DetailState(height, width, tuple(make_bands(height, width)))
+    return DetailState(height, width, color_map, tuple(make_bands(height, width)))
 
 
 def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
@@ -119,7 +119,7 @@ def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
         color_map: (h, w, 3) uint8, the decoded one.
     """
     height, width = picture.shape[:2]
-    channels, choices = wavelet.forward(picture, color_map)
+    channels, choices = forward(picture, color_map)
     bands, places = make_bands(height, width), [chain.from_iterable(scales) for scales in channels]
     for band in bands:
         coefficients = next(places[band.channel])
@@ -128,7 +128,7 @@ def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
         if coefficients.any():
             band.values = to_phases(coefficients)
             band.active = active_blocks(band.values)
-    return DetailState(height, width, tuple(bands), choices)
+    return DetailState(height, width, color_map, tuple(bands), choices)
 
 
 def coarsened(state: DetailState, level: int) -> DetailState:
@@ -160,6 +160,8 @@ def same_state(first: DetailState, second: DetailState) -> bool:
         second.choices is None
     ):
         return False
+    if not np.array_equal(first.color_map, second.color_map):
+        return False
     if first.choices is not None and second.choices is not None:
         for name in ("filters", "mixes"):
             if not np.array_equal(getattr(first.choices, name), getattr(second.choices, name)):
@@ -172,38 +174,12 @@ def same_state(first: DetailState, second: DetailState) -> bool:
     )
 
 
-def likeness(state: DetailState, color_map: np.ndarray) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base.
-
-    Args:
-        state: of the highest level, or `nothing_known`.
-        color_map: (h, w, 3) uint8, the decoded one.
-    """
+def likeness(state: DetailState) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 that is known, exact once level 15 is; with no level it is the smooth base."""
     if state.choices is None:
-        return smooth_base(color_map, state.height, state.width)
-    channels: list[list[list[np.ndarray]]] = [[], [], []]
-    for index, band in enumerate(state.bands):
-        scales = channels[band.channel]
-        if index < 6 or len(scales[-1]) == 3:
-            scales.append([])
-        scales[-1].append(_middle(band))
-    return wavelet.inverse(channels, state.choices, color_map, state.height, state.width)
-
-
-def _middle(band: Band) -> np.ndarray:
-    """Return the coefficients of a band (rows, columns) int16, those that are not 0 inside what they can be."""
-    if band.values is None:
-        return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = band.values
-    if band.plane:
-        values = values.copy()
-        sizes = sizes_of(values, band.plane, band.plane)
-        for phase in range(4):
-            level, upright, corners = neighbor_sums(sizes, phase)
-            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
-            cells = values[phase, 1:-1, 1:-1]
-            cells += np.sign(cells) * inside
-    return from_phases(values)[: band.rows, : band.columns]
+        return smooth_base(state.color_map, state.height, state.width)
+    coefficients = known_coefficients(state.bands)
+    return inverse(coefficients, state.choices, state.color_map, state.height, state.width)
 
 
 def _knows(state: DetailState, level: int) -> bool:

@@ -40,12 +40,15 @@ def likeness(payload: SemanticPayload, *, max_pixels: int | None = MAX_PIXELS) -
             "that are decoded unasked; if it is to be trusted, give a larger `max_pixels`"
         )
     level = highest_level(payload)
-    state = detail_layer.nothing_known(payload.height, payload.width) if level is None else level.state
-    if (state.height, state.width) != (payload.height, payload.width):
+    nothing = detail_layer.nothing_known(payload.height, payload.width, payload.color_map)
+    state = nothing if level is None else level.state
+    if (state.height, state.width) != (payload.height, payload.width) or not np.array_equal(
+        state.color_map, payload.color_map
+    ):
         raise ValueError(
-            f"`payload` of {payload.width}×{payload.height} has detail of a {state.width}×{state.height} picture"
+            f"`payload` of {payload.width}×{payload.height} has detail of another {state.width}×{state.height} picture"
         )
-    return detail_layer.likeness(state, payload.color_map)
+    return detail_layer.likeness(state)
 
 
 def highest_level(payload: SemanticPayload) -> DetailLevel | None:

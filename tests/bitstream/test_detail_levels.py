@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream import detail, detail_levels
+from sgc_diffusion.bitstream import detail, detail_levels, detail_probability
 from sgc_diffusion.bitstream.container import write_layer
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.payload import ColorLayer, DetailLevel, LabelLayer, SemanticPayload
@@ -33,6 +33,7 @@ PLAIN = SemanticPayload(
     LabelLayer(np.arange(12, dtype=np.uint8).reshape(3, 4), "landscape-24"),
     ColorLayer.from_color_map(picture()[::15, ::15].copy(), 32),
 )
+WEIGHTS = detail_probability.load_detail_tables()["weights"]
 STATE = exact_state(picture(), PLAIN.color_map)
 
 
@@ -59,7 +60,7 @@ def test_levels_survive_by_value(levels):
     assert decoded == payload and bitstream.encode(decoded) == data
     assert list(bitstream.inspect(data).layer_bytes) == ["labels", "color", *(f"detail {level}" for level in levels)]
     if levels[-1] == 15:
-        assert np.array_equal(likeness(decoded.layers[-1].state, decoded.color_map), picture())
+        assert np.array_equal(likeness(decoded.layers[-1].state), picture())
 
 
 def test_a_level_says_no_more_than_its_planes():
@@ -119,7 +120,7 @@ def test_what_is_no_ladder_is_not_written():
         bitstream.encode(replace(with_levels(3), width=80))
 
 
-class Scripted(detail._Encoding):
+class Scripted(detail_probability.EncodingDecider):
     """Writes what no picture has: whether each batch is answered with yes is for `says` to say."""
 
     def __init__(self, says):
@@ -144,9 +145,11 @@ def scripted_body(level, height, width, says):
     for name, shape, num_bits in (("filters", (3, 2, 2), 3), ("mixes", (2, 3), 4)):
         for place in np.ndindex(shape):
             detail._code_number(decider, name, place, num_bits, 0)
-    bands = list(nothing_known(height, width).bands)
+    bands = list(nothing_known(height, width, PLAIN.color_map).bands)
     try:
-        PlaneCoder(bands, decider, detail.load_detail_tables()["weights"], None).code_level(level)
+        PlaneCoder(
+            bands, decider, detail_probability.load_detail_tables()["weights"], None, lambda bands: []
+        ).code_level(level)
     except StopIteration:
         pass
     return decider.encoder.finish()
@@ -155,14 +158,16 @@ def scripted_body(level, height, width, says):
 @pytest.mark.parametrize("yes", [["start"], ["start", "block_place"]])
 def test_started_bands_and_active_blocks_hold_something(yes):
     body = scripted_body(2, HEIGHT, WIDTH, lambda name, _: name in yes)
-    detail.decode_level(body, 2, nothing_known(HEIGHT, WIDTH))  # the coder itself takes it
+    detail.decode_level(body, 2, nothing_known(HEIGHT, WIDTH, PLAIN.color_map))  # the coder itself takes it
     with pytest.raises(bitstream.CorruptSectionError, match="where it has none"):
         detail_levels.DETAIL_LEVELS[2].decode(body, bitstream.DecodedLayers(WIDTH, HEIGHT, PLAIN.labels, PLAIN.color))
 
 
 def test_a_few_bytes_that_start_the_largest_band_of_a_huge_picture_cost_little():
     side = 60_000
-    num_coarser = 12 * (len(nothing_known(side, side).bands) - 9)  # decisions that bands of other scales are empty
+    num_coarser = 12 * (
+        len(nothing_known(side, side, PLAIN.color_map).bands) - 9
+    )  # decisions that bands of other scales are empty
     num_starts = 0
 
     def says(name, _):

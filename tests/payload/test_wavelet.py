@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload import picture_transform, wavelet
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 SIZES = [(1, 1), (1, 40), (40, 1), (17, 16), (16, 33), (64, 64), (50, 47), (131, 77)]
@@ -17,11 +17,11 @@ def test_pictures_survive_with_any_filters(size):
     picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
     color_map = generator.integers(0, 256, (5, 7, 3), dtype=np.uint8)
     filters = generator.integers(0, 8, (3, 2, 2)).astype(np.uint8)
-    chosen = wavelet.TransformChoices(filters, generator.integers(-8, 8, (2, 3)).astype(np.int8))
-    channels, choices = wavelet.forward(picture, color_map, chosen)
+    chosen = picture_transform.TransformChoices(filters, generator.integers(-8, 8, (2, 3)).astype(np.int8))
+    channels, choices = picture_transform.forward(picture, color_map, chosen)
     sides = [(rows, columns) for _, _, rows, columns in wavelet.band_sides(*size)]
     assert [band.shape for scale in channels[0] for band in scale] == sides
-    assert np.array_equal(wavelet.inverse(channels, choices, color_map, *size), picture)
+    assert np.array_equal(picture_transform.inverse(channels, choices, color_map, *size), picture)
 
 
 @settings(max_examples=30, deadline=None)
@@ -30,13 +30,13 @@ def test_pictures_survive_with_chosen_filters(height, width, seed):
     generator = np.random.default_rng(seed)
     picture = np.cumsum(generator.integers(-3, 4, (height, width, 3)), axis=1).astype(np.uint8)
     color_map = generator.integers(0, 256, (2, 3, 3), dtype=np.uint8)
-    channels, choices = wavelet.forward(picture, color_map)
-    assert np.array_equal(wavelet.inverse(channels, choices, color_map, height, width), picture)
+    channels, choices = picture_transform.forward(picture, color_map)
+    assert np.array_equal(picture_transform.inverse(channels, choices, color_map, height, width), picture)
 
 
 def test_grey_pictures_have_no_chroma():
     grey = np.random.default_rng(0).integers(0, 256, (40, 40, 1), dtype=np.uint8).repeat(3, axis=2)
-    channels, _ = wavelet.forward(grey, np.full((2, 2, 3), 90, np.uint8))
+    channels, _ = picture_transform.forward(grey, np.full((2, 2, 3), 90, np.uint8))
     assert not any(band.any() for channel in channels[1:] for scale in channel for band in scale)
 
 

@@ -55,7 +55,7 @@ def test_a_huge_picture_is_refused_before_it_takes_memory():
 
 
 def test_detail_of_another_picture_is_refused():
-    with pytest.raises(ValueError, match="has detail of a 41×30 picture"):
+    with pytest.raises(ValueError, match="has detail of another 41×30 picture"):
         likeness(replace(with_levels(4), width=42))
 
 

@@ -1,0 +1,44 @@
+"""The coefficients that a decoder takes for what it knows of them.
+
+Normative where contexts or the likeness depend on it. c' is 0 where c is known to be 0 down to its plane p, else the
+known value, with its size enlarged by ⌊f · 2^p / 64⌋: f is in `_INSIDE` at the step, in `_INSIDE_LIMITS`, of the sum of
+the sizes (of `bitstream.detail_context`, for p) of the four nearest neighbors and half of that at the corners, rounded
+down. The busier the place, the farther from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sgc_diffusion.payload.detail_bands import HL, LOW, Band, from_phases
+from sgc_diffusion.payload.detail_sizes import neighbor_sums, sizes_of, steps
+
+_INSIDE_LIMITS = (4, 9, 17, 33)
+_INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
+
+
+def known_coefficients(bands: Sequence[Band]) -> list[list[list[np.ndarray]]]:
+    """Return the coefficients, int16, as `wavelet.inverse` takes them: by channel, scale and orientation."""
+    channels: list[list[list[np.ndarray]]] = [[], [], []]
+    for band in bands:
+        if band.orientation in (LOW, HL):
+            channels[band.channel].append([])
+        channels[band.channel][-1].append(_middle(band))
+    return channels
+
+
+def _middle(band: Band) -> np.ndarray:
+    if band.values is None:
+        return np.zeros((band.rows, band.columns), dtype=np.int16)
+    values = band.values
+    if band.plane:
+        values = values.copy()
+        sizes = sizes_of(values, band.plane, band.plane)
+        for phase in range(4):
+            level, upright, corners = neighbor_sums(sizes, phase)
+            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
+            cells = values[phase, 1:-1, 1:-1]
+            cells += np.sign(cells) * inside
+    return from_phases(values)[: band.rows, : band.columns]

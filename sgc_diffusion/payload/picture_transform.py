@@ -1,0 +1,195 @@
+"""Pixels ↔ bands of wavelet coefficients, over the smooth base; reversible, integers alone.
+
+    color map ──enlarge──▶ smooth base ──YCoCg-R──┐
+    picture ──YCoCg-R──▶ channels ──5/3, twice──▶ (−) ──5/3──▶ bands ──mix──▶ (`forward`; `inverse` goes back)
+
+Normative, part of the file format: numbers are 16-bit integers in two's complement that wrap, `>>` rounds down.
+
+YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1).
+
+`wavelet` splits each channel; its base is YCoCg-R of the smooth base at the pixels in rows and columns 0, 2^s,
+2 · 2^s … for the scale s that the base goes from.
+
+Then from every coefficient of Co goes (m₀·Y + 8) >> 4, and from that of Cg goes (m₁·Y + m₂·Co + 8) >> 4, with Y and Co
+at the same place, Co before its own step; m is one triple of numbers for scale 1 and one for the others and the low
+band. The first level of a file holds the mixes and the filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.smooth_base import smooth_base
+
+MIXES = range(-8, 8)
+_STRIP_ROWS = 256  # converted at a time, which bounds the memory
+_COST_CELLS = 1 << 16  # of a band that are looked at to choose a filter, about
+_SIZE_COSTS = np.array([(2 * (1 + size) ** 8).bit_length() for size in range(512)])  # eighths of a bit, about
+
+
+def _no_filters() -> np.ndarray:
+    return np.zeros((3, wavelet.FILTERED_SCALES, 2), dtype=np.uint8)
+
+
+def _no_mixes() -> np.ndarray:
+    return np.zeros((2, 3), dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class TransformChoices:
+    """What suits the transform to a picture.
+
+    Attributes:
+        filters: (3, 2, 2) uint8, 0 … 7: by channel, scale − 1 and direction (HL, LH).
+        mixes: (2, 3) int8, −8 … 7: of scale 1, of the others; Co from Y, Cg from Y, Cg from Co.
+    """
+
+    filters: np.ndarray = field(default_factory=_no_filters)
+    mixes: np.ndarray = field(default_factory=_no_mixes)
+
+
+def to_ycocg(rgb: np.ndarray) -> np.ndarray:
+    """Return YCoCg-R, (3, h, w) int16, of (h, w, 3) uint8."""
+    red, green, blue = (rgb[..., channel].astype(np.int16) for channel in range(3))
+    orange = red - blue
+    middle = blue + (orange >> 1)
+    greenness = green - middle
+    return np.stack([middle + (greenness >> 1), orange, greenness])
+
+
+def from_ycocg(channels: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) uint8 from YCoCg-R (3, h, w) int16, clipped to 0 … 255."""
+    luma, orange, greenness = channels
+    middle = luma - (greenness >> 1)
+    blue = middle - (orange >> 1)
+    return np.clip(np.stack([blue + orange, greenness + middle, blue], axis=-1), 0, 255).astype(np.uint8)
+
+
+def forward(
+    picture: np.ndarray, color_map: np.ndarray, choices: TransformChoices | None = None
+) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
+    """Transform a picture.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        color_map: (h, w, 3) uint8, the decoded one.
+        choices: None to find those that leave the smallest coefficients.
+
+    Returns:
+        For each of the channels Y, Co, Cg: scales, the coarsest first, each a list of int16 bands; the first is
+        [low] alone, the others [hl, lh, hh]. And the choices.
+    """
+    height, width = picture.shape[:2]
+    planes = np.empty((3, height, width), dtype=np.int16)
+    for start in range(0, height, _STRIP_ROWS):
+        planes[:, start : start + _STRIP_ROWS] = to_ycocg(picture[start : start + _STRIP_ROWS])
+    filters = (
+        choices.filters
+        if choices
+        else np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
+    )
+    base = _low_base(color_map, height, width)
+    channels = [wavelet.split(*parts) for parts in zip(planes, filters, base, (True, False, False), strict=True)]
+    mixes = choices.mixes if choices else choose_mixes(channels)
+    for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
+        mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
+        for luma, orange, green in zip(lumas, oranges, greens, strict=True):
+            green -= mixed(luma, orange, mix[1], mix[2])
+            orange -= mixed(luma, orange, mix[0], 0)
+    return channels, TransformChoices(filters, mixes)
+
+
+def inverse(
+    channels: list[list[list[np.ndarray]]],
+    choices: TransformChoices,
+    color_map: np.ndarray,
+    height: int,
+    width: int,
+) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it changes; clipped to 0 … 255."""
+    _unmix(channels, choices)
+    planes = np.empty((3, height, width), dtype=np.int16)
+    base = _low_base(color_map, height, width)
+    for channel in range(3):
+        planes[channel] = wavelet.merge(channels[channel], choices.filters[channel], base[channel], channel == 0)
+    picture = np.empty((height, width, 3), dtype=np.uint8)
+    for start in range(0, height, _STRIP_ROWS):
+        picture[start : start + _STRIP_ROWS] = from_ycocg(planes[:, start : start + _STRIP_ROWS])
+    return picture
+
+
+def chroma_lows(
+    channels: list[list[list[np.ndarray]]],
+    choices: TransformChoices,
+    color_map: np.ndarray,
+    height: int,
+    width: int,
+) -> list[np.ndarray]:
+    """Return Co and Cg at even rows and columns, int16 each, from bands as of `inverse`, the finest of no matter."""
+    _unmix(channels, choices)
+    base = _low_base(color_map, height, width)
+    return [wavelet.merge(channels[channel], choices.filters[channel], base[channel], False, 1) for channel in (1, 2)]
+
+
+def _unmix(channels: list[list[list[np.ndarray]]], choices: TransformChoices) -> None:
+    for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
+        mix = choices.mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
+        for luma, orange, green in zip(lumas, oranges, greens, strict=True):
+            orange += mixed(luma, orange, mix[0], 0)
+            green += mixed(luma, orange, mix[1], mix[2])
+
+
+def _low_base(color_map: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return YCoCg-R of the smooth base at the places of the low band that it is taken from, (3, h, w) int16."""
+    scale = min(wavelet.BASE_SCALE, wavelet.num_decompositions(height, width))
+    return to_ycocg(smooth_base(color_map, height, width, 1 << scale))
+
+
+def mixed(luma: np.ndarray, orange: np.ndarray, from_luma: int, from_orange: int) -> np.ndarray:
+    """Return what goes from a channel by its mix, int16."""
+    if not from_luma and not from_orange:
+        return np.zeros((), dtype=np.int16)
+    return (np.int16(from_luma) * luma + np.int16(from_orange) * orange + np.int16(8)) >> 4
+
+
+def choose_mixes(channels: list[list[list[np.ndarray]]]) -> np.ndarray:
+    """Return the mixes, (2, 3) int8, that leave the smallest details at scales 1 and 2."""
+    mixes = _no_mixes()
+    for group in range(min(2, len(channels[0]) - 1)):
+        every = max(1, channels[0][-1 - group][0].size // _COST_CELLS)
+        luma, orange, green = (
+            np.concatenate([band[::every].ravel() for band in channel[-1 - group][:2]]) for channel in channels
+        )
+        mixes[group, 0] = _least(MIXES, (orange - mixed(luma, orange, mix, 0) for mix in MIXES))
+        mixes[group, 2] = _least(MIXES, (green - mixed(luma, orange, 0, mix) for mix in MIXES))
+        second = int(mixes[group, 2])
+        mixes[group, 1] = _least(MIXES, (green - mixed(luma, orange, mix, second) for mix in MIXES))
+    return mixes
+
+
+def _least(numbers: Iterable[int], details: Iterable[np.ndarray]) -> int:
+    """Return the number whose details cost least, about; the one nearest to 0 among equals."""
+    costs = [int(_SIZE_COSTS[np.minimum(np.abs(part), 511)].sum()) for part in details]
+    return min(zip(costs, map(abs, numbers), numbers, strict=True))[2]
+
+
+def choose_filters(channel: np.ndarray, is_luma: bool) -> np.ndarray:
+    """Return the numbers of the filters, (2, 2) uint8 by scale − 1 and direction, that leave the smallest details."""
+    chosen = np.zeros((wavelet.FILTERED_SCALES, 2), dtype=np.uint8)
+    low = channel
+    for scale in range(min(wavelet.FILTERED_SCALES, wavelet.num_decompositions(*channel.shape))):
+        low, hl, lh, _ = wavelet.split_once(low, is_luma or scale > 0)
+        if not is_luma and not scale:
+            continue
+        for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
+            every = max(1, details.size // _COST_CELLS)
+            base, details = base[:, ::every], details[:, ::every]
+            chosen[scale, direction] = _least(
+                range(len(wavelet.FILTERS)),
+                (details + wavelet.predicted(base, len(details), number) for number in range(len(wavelet.FILTERS))),
+            )
+    return chosen
