@@ -163,6 +163,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         preset: str | None = None,
         max_bytes: int | None = None,
         target_bpp: float | None = None,
+        quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
         sealed: bool = False,
@@ -175,7 +176,11 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             preset: how the picture is to be drawn, a name in `payload.recipe.PRESETS`; the pipeline's own if None.
             max_bytes: what each file may take; grids, classes and color precision are chosen by
                 `analysis.rate_control`.
-            target_bpp: the same in bits per pixel of the picture; give one of the two.
+            target_bpp: the same in bits per pixel of the picture; give one of the two. What exceeds 300 bytes is spent
+                on detail levels, which make the `likeness` better, up to the exact picture.
+            quality: of the `likeness`, 0 … 100, instead of a budget: 0 holds labels and colors alone, as None does, 100
+                is lossless for what `analysis.image_input.to_rgb` makes of the picture: 8-bit sRGB, upright, without
+                transparency.
             class_weights: class name → how much a wrong label counts where the picture shows that class, for the
                 choice under a budget; 1 for classes that are not named.
             num_candidates: how many seeds of the noise are tried, 1 … 65536; the payload holds the best, see
@@ -196,6 +201,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             color_quality=color_quality,
             max_bytes=max_bytes,
             target_bpp=target_bpp,
+            quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
             sealed=sealed,
@@ -209,6 +215,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             bitstream.size_bytes,
             self._draw_candidate,
             count_layer_bytes=partial(bitstream.layer_size_bytes, before=bitstream.DecodedLayers(1, 1)),
+            count_last_layer=bitstream.last_layer_size_bytes,
         )
         return payloads if is_list else payloads[0]
 
@@ -224,6 +231,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         preset: str | None = None,
         max_bytes: int | None = None,
         target_bpp: float | None = None,
+        quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
         key: bytes | Passphrase | None = None,
@@ -245,6 +253,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             preset=preset,
             max_bytes=max_bytes,
             target_bpp=target_bpp,
+            quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
             sealed=key is not None,

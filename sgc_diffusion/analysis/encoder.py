@@ -19,6 +19,7 @@ from PIL import Image
 
 from sgc_diffusion.analysis.by_synthesis import choose_seed
 from sgc_diffusion.analysis.color import extract_color_map
+from sgc_diffusion.analysis.detail import HANDOVER_BYTES, MAX_QUALITY, add_detail, fit_detail, level_of_quality
 from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
@@ -48,6 +49,7 @@ class EncodingOptions(TypedDict, total=False):
     preset: str | None
     max_bytes: int | None
     target_bpp: float | None
+    quality: float | None
     class_weights: Mapping[str, float] | None
     num_candidates: int
 
@@ -74,6 +76,8 @@ class EncoderSettings:
         color_quality: precision of the color map without a budget, see `payload.color_transform`.
         max_bytes: what each file may take; grids, classes and color precision are then chosen by `rate_control`.
         target_bpp: the same in bits per pixel of the picture; only one of the two may be given.
+        quality: of the likeness, 0 … 100: how much detail the file holds beside labels and colors, see
+            `analysis.detail`; 100 is lossless, None holds none. It cannot be given with a budget.
         class_weights: class name → how much a wrong label counts where the picture shows that class, for the choice
             under a budget; 1 for classes that are not named.
         num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
@@ -88,6 +92,7 @@ class EncoderSettings:
     color_quality: int = DEFAULT_QUALITY
     max_bytes: int | None = None
     target_bpp: float | None = None
+    quality: float | None = None
     class_weights: Mapping[str, float] | None = None
     num_candidates: int = 1
     sealed: bool = False
@@ -99,6 +104,11 @@ class EncoderSettings:
             raise ValueError(f"`max_bytes` must be an integer above 0, got {self.max_bytes!r}")
         if self.target_bpp is not None and not (_is_number(self.target_bpp) and 0 < self.target_bpp < math.inf):
             raise ValueError(f"`target_bpp` must be above 0 and finite, got {self.target_bpp!r}")
+        if self.quality is not None:
+            if self.has_budget:
+                raise ValueError("`quality` and a budget are both given; give one of them")
+            if not (_is_number(self.quality) and 0 <= self.quality <= MAX_QUALITY):
+                raise ValueError(f"`quality` must be a number from 0 to {MAX_QUALITY}, got {self.quality!r}")
         if not (_is_integer(self.num_candidates) and 1 <= self.num_candidates <= MAX_CANDIDATES):
             raise ValueError(
                 f"`num_candidates` must be an integer from 1 to {MAX_CANDIDATES}, got {self.num_candidates!r}"
@@ -131,6 +141,7 @@ def encode_pictures(
     count_bytes: CountBytes,
     draw: Callable[[SemanticPayload], Image.Image],
     count_layer_bytes: Callable[[Layer], int] | None = None,
+    count_last_layer: Callable[[SemanticPayload], int] | None = None,
 ) -> list[SemanticPayload]:
     """Encode pictures one after another, so that memory does not grow with their number.
 
@@ -143,6 +154,7 @@ def encode_pictures(
         draw: payload → the picture that it gives, RGB; asked only if there are several candidates.
         count_layer_bytes: what a label or color layer adds to a file; if None, it is told from whole files, which takes
             a little longer.
+        count_last_layer: what the last layer of a payload adds to its file; if None, it is told from whole files.
 
     Returns:
         One payload for each picture.
@@ -159,10 +171,38 @@ def encode_pictures(
             payload = _fit_budget(picture, settings, segment, count_bytes, count_layer_bytes)
         else:
             payload = _analyze(picture, settings, segment)
+        payload = _add_detail(payload, image, settings, count_bytes, count_last_layer)
         if settings.num_candidates > 1:
             payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
         payloads.append(payload)
     return payloads
+
+
+def _add_detail(
+    payload: SemanticPayload,
+    image: ImageInput,
+    settings: EncoderSettings,
+    count_bytes: CountBytes,
+    count_last_layer: Callable[[SemanticPayload], int] | None,
+) -> SemanticPayload:
+    """Return the payload with the detail that quality or budget ask for; only then is the picture read whole."""
+    if settings.quality is not None:
+        finest = level_of_quality(settings.quality)
+        return payload if finest is None else add_detail(payload, _pixels(image), finest)
+    budget = settings.budget_bytes(payload.width, payload.height) if settings.has_budget else 0
+    if budget <= HANDOVER_BYTES:
+        return payload
+
+    def count_by_files(larger: SemanticPayload) -> int:
+        return count_bytes(larger) - count_bytes(replace(larger, layers=larger.layers[:-1]))
+
+    left = budget - count_bytes(payload, sealed=settings.sealed)
+    return fit_detail(payload, _pixels(image), left, count_last_layer or count_by_files)
+
+
+def _pixels(image: ImageInput) -> np.ndarray:
+    """Return the whole picture, (H, W, 3) uint8 sRGB."""
+    return np.asarray(load_picture(image, None).image)
 
 
 def _analyze(picture: LoadedPicture, settings: EncoderSettings, segment: Segment) -> SemanticPayload:
@@ -192,7 +232,7 @@ def _fit_budget(
         extract_color_map(picture.image, FINE_COLOR_CELLS),
         taxonomy_name=settings.taxonomy_name,
         size=(picture.width, picture.height),
-        max_bytes=settings.budget_bytes(picture.width, picture.height),
+        max_bytes=min(settings.budget_bytes(picture.width, picture.height), HANDOVER_BYTES),
         count_bytes=partial(count_bytes, sealed=settings.sealed),
         count_layer_bytes=count_layer_bytes,
         recipe=last_seed if settings.num_candidates > 1 else settings.recipe,

@@ -30,7 +30,7 @@ from sgc_diffusion.bitstream.errors import (
     TruncatedStreamError,
     UnsupportedVersionError,
 )
-from sgc_diffusion.bitstream.file import decode, encode, layer_size_bytes, size_bytes
+from sgc_diffusion.bitstream.file import decode, encode, last_layer_size_bytes, layer_size_bytes, size_bytes
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
 from sgc_diffusion.bitstream.summary import FileSummary, inspect
 from sgc_diffusion.bitstream.thinning import thin
@@ -52,6 +52,7 @@ __all__ = [
     "derive_key",
     "encode",
     "inspect",
+    "last_layer_size_bytes",
     "layer_size_bytes",
     "parse_key",
     "size_bytes",

@@ -119,6 +119,19 @@ def layer_size_bytes(layer: Layer, before: DecodedLayers) -> int:
     return len(write_coded(layer, before))
 
 
+def last_layer_size_bytes(payload: SemanticPayload) -> int:
+    """Return what the last optional layer of a payload adds to its file.
+
+    Raises:
+        ValueError: there is none, or it has no coder or lacks what it is built on.
+    """
+    if not payload.layers:
+        raise ValueError("`payload` must have an optional layer, got none")
+    *before, last = payload.layers
+    decoded = DecodedLayers(payload.width, payload.height, payload.labels, payload.color, tuple(before))
+    return layer_size_bytes(last, decoded)
+
+
 def decode(data: bytes, *, key: bytes | Passphrase | None = None, strict: bool = False) -> SemanticPayload:
     """Read the payload of a file.
 

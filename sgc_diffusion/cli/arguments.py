@@ -15,7 +15,9 @@ EXAMPLES = """examples:
   sgc compress photos/ -o archive/            every picture of a folder, in the same folders below archive/
   sgc compress photos/ -o archive/ --skip-existing    those that are not there yet
   sgc compress photo.jpg --max-bytes 80       the best that fits into 80 bytes
+  sgc compress photo.jpg -q 100               lossless: the file holds every pixel
   sgc decompress photo.sgc -o picture.png     draws it
+  sgc decompress photo.sgc --decoder likeness    what it holds without a network; exact after -q 100
   sgc decompress photo.sgc --seed 7           draws it with other details
   sgc thin archive/ -o small/ --max-bytes 2000    the same pictures with less detail, without decoding them
   sgc inspect photo.sgc                       what the file says, without drawing it
@@ -111,6 +113,18 @@ def positive_number(text: str) -> float:
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return value
+
+
+def number_between(lowest: float, highest: float) -> Callable[[str], float]:
+    """Return what reads a number from `lowest` to `highest`."""
+
+    def read(text: str) -> float:
+        value = _number(float, text, f"a number from {lowest:g} to {highest:g}")
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"must be a number from {lowest:g} to {highest:g}, got {text}")
+        return value
+
+    return read
 
 
 def recipe_field(name: str, kind: type) -> Callable[[str], Any]:

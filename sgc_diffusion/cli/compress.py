@@ -7,7 +7,15 @@ import time
 from typing import Any
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.cli.arguments import add_command, add_inputs, add_outputs, integer, not_empty, positive_number
+from sgc_diffusion.cli.arguments import (
+    add_command,
+    add_inputs,
+    add_outputs,
+    integer,
+    not_empty,
+    number_between,
+    positive_number,
+)
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, run_each
 from sgc_diffusion.cli.errors import describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, readable
@@ -34,6 +42,12 @@ def add_compress(commands: Any) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--max-bytes", type=integer(1), help="budget of each file; grids and precision follow")
     budget.add_argument("--bpp", type=positive_number, help="the same in bits per pixel, such as 0.004")
+    budget.add_argument(
+        "-q",
+        "--quality",
+        type=number_between(0, 100),
+        help="0 to 100: how near the picture is that the file gives without a network; 100 is lossless",
+    )
     parser.add_argument(
         "--candidates",
         type=integer(1, MAX_CANDIDATES),
@@ -57,7 +71,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
         report.all_failed(jobs, describe_error(error))
         return
     options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
-    options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp}
+    options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp, "quality": arguments.quality}
 
     def handle(job: Job) -> Result:
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
