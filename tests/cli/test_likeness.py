@@ -52,3 +52,14 @@ def test_a_declared_size_is_refused(tmp_path, run, width):
     (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload(width=width)))
     code, _, err = run("decompress", "--decoder", "likeness", tmp_path / "a.sgc", "--max-pixels", 10_000)
     assert code == 1 and "--max-pixels" in err
+
+
+def test_quality_100_and_back_is_the_picture(folder, tiny_pipeline_folder, run):
+    assert run("compress", folder / "a.png", "-q", 100, "--pipeline", tiny_pipeline_folder)[0] == 0
+    assert run("decompress", folder / "a.sgc", "--decoder", "likeness")[0] == 0
+    with Image.open(folder / "a.png") as original, Image.open(folder / "a.decoded.png") as decoded:
+        assert np.array_equal(np.asarray(decoded), np.asarray(original))
+    with pytest.raises(SystemExit):
+        run("compress", folder / "a.png", "-q", 101)
+    with pytest.raises(SystemExit):
+        run("compress", folder / "a.png", "-q", 50, "--max-bytes", 90)
