@@ -4,8 +4,9 @@
     bodies ──decode_level, one after the other──▶ `DetailState`: what is known ──▶ `likeness` of pixels
 
 The body of a level is one stream of `rans`; `detail_planes` says which decisions it holds, `detail_context` where their
-log-odds stand in the tables, `detail_probability` what follows from them, `detail_bands` which planes a level brings. A level says nothing but what is new, and may
-follow any lower one: levels may be left out when a file is made, and dropped from its end at any time.
+log-odds stand in the tables, `detail_probability` what follows from them, `detail_bands` which planes a level brings.
+A level says nothing but what is new, and may follow any lower one: levels may be left out when a file is made, and
+dropped from its end at any time.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ The next bit of |c| is asked for with the sum of the log-odds of five tables at 
   energy    the step in `ENERGY_LIMITS` of Σ weight · feature over the ten features below, and the *start*: 0, 1, 2 or
             3 as |c| is known to be 0, 1, 2, or 3 and more, times 2^(p+1); the sum of three tables: by channel,
             orientation and turn; by plane and channel; by scale and orientation
-  shape     the steps of the first three features, and whether the start is above 0
-  cross     the steps of the features parent, cousin, luma, orange, and whether the start is above 0
-  agree     the tilts left-right and up-down, each times the sign of c, and the start
+  shape     125 · (1 if the start is above 0) + 25 · step of the first feature + 5 · of the second + of the third; by
+            channel, orientation and whether this is one of the last two turns
+  cross     so from the steps of the features parent, cousin, Y and Co; by channel and orientation
+  agree     28 · tilt left-right + 4 · tilt up-down, both of the sums times the sign of c, + start; by channel,
+            orientation and whether this is one of the last two turns
 The features: the sums of the sizes of the two neighbors left and right, the two above and below, the four at the
 corners, the two two columns away, the two two rows away; the size of the parent (row ⌊i/2⌋, column ⌊j/2⌋ of the next
 coarser scale, same orientation), of the cousin (the same place in HL for LH; the mean of HL and LH, rounded down, for
@@ -26,10 +28,12 @@ finest scale with all that is known) between which HL stands in its row, or LH i
 slopes of HL and LH at the same place; as a size without sign, at most 4; 0 over the edge.
 
 The sign of c is asked for, once c is known not to be 0, with the sum of these tables:
-  near      tilts left-right, up-down and of the corners (below, in or above the middle), sign of the parent's value
-  scale     tilts left-right and up-down, by scale and orientation
+  near      63 · tilt left-right + 9 · tilt up-down + 3 · (0, 1, 2 as the tilt of the corners is below, at or above 3)
+            + sign of the parent's value + 1; by channel, orientation and whether this is one of the last two turns
+  scale     7 · tilt left-right + tilt up-down; by scale and orientation
   slope     the slope, where the sixth table is used
-  cross     in Y, then in Co, at the same place: sign of the value, step of the size in `SIGN_SIZE_LIMITS`
+  cross     9 · n of Y + n of Co at the same place, where n = 3 · (sign of the value + 1) + step of the size in
+            `SIGN_SIZE_LIMITS`, 3 where nothing is known; by channel and orientation
 """
 
 from __future__ import annotations
@@ -43,7 +47,10 @@ from sgc_diffusion.bitstream.detail_bands import HL, LH, LOW, Band, from_phases,
 
 NUM_FEATURES = 10
 NUM_ENERGIES = 32
-ENERGY_LIMITS = tuple(int(8 * 2 ** (step / 2.4)) for step in range(NUM_ENERGIES - 1))
+ENERGY_LIMITS = (
+    8, 10, 14, 19, 25, 33, 45, 60, 80, 107, 143, 191, 256, 341, 456, 608,
+    812, 1084, 1448, 1933, 2580, 3444, 4597, 6137, 8192, 10935, 14596, 19483, 26007, 34716, 46340,
+)  # fmt: skip  # ⌊8 · 2^(i / 2.4)⌋
 NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
 PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
 TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
