@@ -15,7 +15,6 @@ from sgc_diffusion.bitstream.detail_probability import load_detail_tables
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError
 from sgc_diffusion.bitstream.rans import RansDecoder, RansEncoder, lanes_log2
 
-
 TABLES_DIGEST = "a83034897be7d24c"
 BODY_DIGESTS = ["6f1a7ca413b7e3e8", "9b12a1e7227f3298", "3cd12315fae89e15"]
 
