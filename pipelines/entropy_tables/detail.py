@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import math
 import random
 import tarfile
 from collections import defaultdict
@@ -32,6 +33,8 @@ from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 
 logger = logging.getLogger(__name__)
 UNITS_PER_NAT = 32
+NOWHERE = sum(math.prod(shape) for shape in TABLE_SHAPES.values())  # the place of no table, whose entry stays 0
+_MOST_TABLES = 7  # that one decision adds up
 _PENALTY = 0.3  # times the squared entries in nats
 _BATCH = 1 << 18
 Places = tuple[np.ndarray, np.ndarray, float]  # (n, tables) int32 in the joined tables, answers (n,), weight of each
@@ -97,6 +100,7 @@ class Recorder:
             for sources, places in groups
             for name, constants in sources
         ]
+        columns += [np.full_like(columns[0], NOWHERE)] * (_MOST_TABLES - len(columns))
         return np.stack(columns, axis=1)
 
     def expect(self, num_decisions: int) -> None:
@@ -150,12 +154,12 @@ def walk(
             coder.code_level(level)
 
 
-def fit(noted: list[Places], size: int, *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
-    """Return the joined tables (size,) float32 in nats that code the noted decisions best, by Adam on batches."""
+def fit(noted: list[Places], *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
+    """Return the joined tables, float32 in nats, that code the noted decisions best, by Adam on batches."""
     places = torch.from_numpy(np.concatenate([part for part, _, _ in noted]))
     answers = torch.from_numpy(np.concatenate([part for _, part, _ in noted]).astype(np.float32))
     shares = torch.from_numpy(np.concatenate([np.full(len(part), weight, np.float32) for _, part, weight in noted]))
-    entries = torch.zeros(size, requires_grad=True)
+    entries = torch.zeros(NOWHERE + 1, requires_grad=True)
     optimizer = torch.optim.Adam([entries], lr=learning_rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [num_steps // 2, num_steps * 4 // 5], gamma=0.3)
     for _ in range(num_steps):
@@ -167,8 +171,10 @@ def fit(noted: list[Places], size: int, *, num_steps: int = 240, learning_rate: 
         (mean + _PENALTY / shares.sum() * (entries * entries).sum()).backward()
         optimizer.step()
         schedule.step()
+        with torch.no_grad():
+            entries[NOWHERE] = 0
     logger.info("%d decisions, %.4f bits each", len(answers), mean.item() / np.log(2))
-    return entries.detach().numpy()
+    return entries.detach().numpy()[:NOWHERE]
 
 
 def main() -> None:
@@ -192,8 +198,7 @@ def main() -> None:
         if index % 20 == 0:
             logger.info("%d of %d photographs", index, len(photos))
         walk(photo, recorder, weights, choice)
-    size = sum(int(np.prod(shape)) for shape in TABLE_SHAPES.values())
-    joined = sum(fit(noted, size) for noted in recorder.noted.values())
+    joined = sum(fit(noted) for noted in recorder.noted.values())
     entries = np.clip(np.round(joined * UNITS_PER_NAT), -127, 127).astype(np.int8)
     ends = np.cumsum([int(np.prod(shape)) for shape in TABLE_SHAPES.values()])[:-1]
     parts = zip(TABLE_SHAPES.items(), np.split(entries, ends), strict=True)

@@ -84,7 +84,7 @@ def _refined(
     """Return what is known after a level whose decisions `decider` answers."""
 
     def find_lows(bands: list[Band]) -> list[np.ndarray]:
-        coefficients = known_coefficients(bands)
+        coefficients = known_coefficients(bands, coarser_than=1)
         return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
     bands = [replace(band) for band in before.bands]

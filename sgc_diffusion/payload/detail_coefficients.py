@@ -19,13 +19,22 @@ _INSIDE_LIMITS = (4, 9, 17, 33)
 _INSIDE = np.array((18, 22, 25, 28, 30), dtype=np.int16)
 
 
-def known_coefficients(bands: Sequence[Band]) -> list[list[list[np.ndarray]]]:
-    """Return the coefficients, int16, as `wavelet.inverse` takes them: by channel, scale and orientation."""
+def known_coefficients(bands: Sequence[Band], coarser_than: int = 0) -> list[list[list[np.ndarray]]]:
+    """Return the coefficients as `picture_transform.inverse` takes them.
+
+    Args:
+        bands: in coding order.
+        coarser_than: details of this scale and finer ones are left empty.
+
+    Returns:
+        By channel, scale and orientation, int16 each.
+    """
     channels: list[list[list[np.ndarray]]] = [[], [], []]
     for band in bands:
         if band.orientation in (LOW, HL):
             channels[band.channel].append([])
-        channels[band.channel][-1].append(_middle(band))
+        is_wanted = band.scale > coarser_than or band.orientation == LOW
+        channels[band.channel][-1].append(_middle(band) if is_wanted else np.zeros((0, 0), dtype=np.int16))
     return channels
 
 

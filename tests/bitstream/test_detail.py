@@ -1,5 +1,6 @@
 """Detail levels: exact at the last, decodable after each, canonical, and bounded for hostile bytes."""
 
+import hashlib
 import time
 import tracemalloc
 from itertools import pairwise
@@ -10,9 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgc_diffusion.bitstream import detail
+from sgc_diffusion.bitstream.detail_probability import load_detail_tables
 from sgc_diffusion.bitstream.errors import BitstreamError, CorruptSectionError
 from sgc_diffusion.bitstream.rans import RansDecoder, RansEncoder, lanes_log2
 from sgc_diffusion.payload.detail import likeness, nothing_known
+
+TABLES_DIGEST = "a83034897be7d24c"
+BODY_DIGESTS = ["6f1a7ca413b7e3e8", "9b12a1e7227f3298", "3cd12315fae89e15"]
 
 
 def drawn(height, width, seed=0):
@@ -156,3 +161,15 @@ def test_few_bytes_for_a_huge_picture_cost_little():
 def test_wrong_levels_are_rejected(levels):
     with pytest.raises(ValueError, match="`levels` must rise"):
         detail.encode_levels(*drawn(16, 16), levels)
+
+
+def test_tables_and_a_level_are_pinned():
+    """The tables are part of the file format: if this fails, files of this version cannot be read any more."""
+    digest = hashlib.sha256()
+    for name, table in sorted(load_detail_tables().items()):
+        digest.update(name.encode() + table.tobytes())
+    assert digest.hexdigest()[:16] == TABLES_DIGEST
+    rows, columns = np.mgrid[:40, :56]
+    picture = np.stack([rows * 5 + columns, columns * 4 ^ rows, rows * columns & 255], axis=-1).astype(np.uint8)
+    bodies = detail.encode_levels(picture, picture[::10, ::14].copy(), [5, 9, 15])
+    assert [hashlib.sha256(body).hexdigest()[:16] for body in bodies] == BODY_DIGESTS
