@@ -39,7 +39,7 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
-is 91c94ffde51ac6033c248656c194da4c02f91520e93f4cdd236ea8b943ff9818.
+is 0297217a64f626adf1b1e54ee9956dfce5df5f2ed4bee302b7d62bc70965b5e7.
 """
 
 from __future__ import annotations
@@ -143,5 +143,5 @@ def _require_no_empty_blocks(before: DetailState, after: DetailState) -> None:
     for old, new in zip(before.bands, after.bands, strict=True):
         if new.values is None or new.values is old.values:
             continue
-        if not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
+        if new.active is None or not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
             raise CorruptSectionError("A detail level speaks of coefficients where it has none")

@@ -37,8 +37,8 @@ def smooth_base(color_map: np.ndarray, height: int, width: int, every: int = 1) 
     grid, half = color_map.astype(np.int32), 1 << (2 * _WEIGHT_BITS - 1)
     for start in range(0, len(base), _STRIP_ROWS):
         strip = slice(start, start + _STRIP_ROWS)
-        columns = sum(grid[row_cells[k, strip]] * row_weights[k, strip, None, None] for k in range(4))
-        rows = sum(columns[:, cells[k]] * weights[k, :, None] for k in range(4))
+        columns = np.add.reduce([grid[row_cells[k, strip]] * row_weights[k, strip, None, None] for k in range(4)])
+        rows = np.add.reduce([columns[:, cells[k]] * weights[k, :, None] for k in range(4)])
         base[strip] = np.clip((rows + half) >> (2 * _WEIGHT_BITS), 0, 255)
     return base
 
