@@ -114,9 +114,9 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             ValueError: an unknown name, parts that do not fit each other, or a segmenter whose labels cannot be mapped
                 to the taxonomy.
         """
-        if taxonomy not in NUMBERS:
+        if not isinstance(taxonomy, str) or taxonomy not in NUMBERS:
             raise ValueError(f"`taxonomy` must be one of {', '.join(NUMBERS)}, got {taxonomy!r}")
-        if profile not in PROFILES:
+        if not isinstance(profile, str) or profile not in PROFILES:
             raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {profile!r}")
         preset_values(preset)
         self.register_to_config(

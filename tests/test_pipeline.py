@@ -146,7 +146,7 @@ def test_something_that_is_no_payload_or_picture_or_file_is_refused(tiny_pipelin
     with pytest.raises(ValueError, match="`payload`"):
         tiny_pipeline(b"bytes")
     with pytest.raises(ValueError, match="`image`"):
-        tiny_pipeline.analyze("photo.jpg")
+        tiny_pipeline.analyze(7)
     with pytest.raises(BitstreamError):
         tiny_pipeline.decompress(b"GIF89a")
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from sgc_diffusion.zoo.hub import HubOptions
 from sgc_diffusion.zoo.identity import hash_components
-from sgc_diffusion.zoo.loading import LoadingOptions, load_pipeline, share_components
+from sgc_diffusion.zoo.loading import LoadingOptions, load_pipeline, quiet_libraries, share_components
 from sgc_diffusion.zoo.segmenters import segmenter_table
 
 logger = logging.getLogger(__name__)
@@ -117,9 +117,10 @@ class ComponentsMixin:
             )
             self.register_modules(segmenter=None)
         try:
-            super().save_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
-                save_directory, *arguments, **options
-            )
+            with quiet_libraries():
+                super().save_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
+                    save_directory, *arguments, **options
+                )
         finally:
             self.register_modules(segmenter=segmenter)
 

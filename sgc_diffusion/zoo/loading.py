@@ -191,7 +191,7 @@ def _family_of(index: dict[str, Any], name: str) -> Any:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep the progress bars and warnings of the libraries to themselves while something is loaded.
+    """Keep the progress bars and warnings of the libraries to themselves while something is loaded or saved.
 
     Downloads keep their progress bar: those can take minutes.
     """
