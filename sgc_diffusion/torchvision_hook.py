@@ -5,10 +5,10 @@ torchvision wheels from the main index are linked to CUDA. Beside a CPU-only tor
 operators that were never defined (https://github.com/pytorch/vision/issues/9085). Transformers' image processors, timm
 and the metrics then fail to import. Declaring the operators is enough: networks and transforms are plain Python.
 
-`install_hook` costs nothing until torchvision is first looked up, and changes nothing where torchvision works. It has to
-come before whatever imports torchvision, diffusers and transformers among them. `import sgc_diffusion` installs it; in
-an environment where other imports may come first, `write_start_up_file` makes Python do so whenever it starts; `make`
-calls it in the environment that it builds.
+`install_hook` costs nothing until torchvision is first looked up, and changes nothing where torchvision works. It has
+to come before whatever imports torchvision, diffusers and transformers among them. `import sgc_diffusion` installs it;
+in an environment where other imports may come first, `write_start_up_file` makes Python do so whenever it starts;
+`make` calls it in the environment that it builds.
 """
 
 from __future__ import annotations

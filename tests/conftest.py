@@ -152,3 +152,24 @@ def write_shard():
                 tar.addfile(member, io.BytesIO(data.getvalue()))
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_vgg19():
+    return build_small_vgg19
+
+
+def build_small_vgg19():
+    """Five groups of convolutions of four channels, and the state of a file of them."""
+    state, groups, previous = {}, [], 3
+    first = torch.nn.Conv2d(3, 3, 1)
+    state |= {f"conv0.{key}": value for key, value in first.state_dict().items()}
+    for group, count in enumerate((2, 2, 4, 4, 1), start=1):
+        layers = [first] if group == 1 else [torch.nn.MaxPool2d(2)]
+        for index in range(1, count + 1):
+            layer = torch.nn.Conv2d(previous, 4, 3, padding=1, padding_mode="reflect")
+            state |= {f"conv{group}{index}.{key}": value for key, value in layer.state_dict().items()}
+            layers += [layer, torch.nn.ReLU()]
+            previous = 4
+        groups.append(torch.nn.Sequential(*layers))
+    return groups, state

@@ -129,7 +129,7 @@ def test_a_new_family_draws_what_it_reads(family, coder, payload, tmp_path):
 
 def test_a_family_without_latents_or_segmenter_says_so(family, payload):
     pipeline = FlatCompressionPipeline()
-    with pytest.raises(ValueError, match="`output_type` latent: FlatCompressionPipeline has no latents"):
+    with pytest.raises(ValueError, match="`output_type` latent: this pipeline has no latents"):
         pipeline(payload, output_type="latent")
     with pytest.raises(ValueError, match="`segmenter` is missing"):
         pipeline.compress(np.zeros((8, 8, 3), np.uint8))

@@ -43,8 +43,8 @@ def draw(pipeline, payload, **arguments):
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm-solver++", "unipc"])
 def test_half_precision_draws_nearly_the_same_picture(load, dtype, scheduler):
     pipeline = load(dtype=dtype)
-    modules = [one for one in pipeline.components.values() if isinstance(one, torch.nn.Module)]
-    assert len(modules) >= 3 and {parameter.dtype for one in modules for parameter in one.parameters()} == {dtype}
+    modules = [component for component in pipeline.components.values() if isinstance(component, torch.nn.Module)]
+    assert len(modules) >= 3 and {parameter.dtype for module in modules for parameter in module.parameters()} == {dtype}
     half = draw(pipeline, make_payload(), scheduler=scheduler)
     whole = draw(load(), make_payload(), scheduler=scheduler)
     assert half.dtype == np.float32 and np.abs(half - whole).mean() < 0.01

@@ -42,7 +42,7 @@ class CountBytes(Protocol):
 
 
 class EncodingOptions(TypedDict, total=False):
-    """The arguments of `analyze`; `EncoderSettings` says what they mean."""
+    """The arguments that `analyze` and `compress` have in common; `EncoderSettings` says what they mean."""
 
     color_quality: int
     preset: str | None
@@ -50,6 +50,18 @@ class EncodingOptions(TypedDict, total=False):
     target_bpp: float | None
     class_weights: Mapping[str, float] | None
     num_candidates: int
+
+
+class AnalysisOptions(EncodingOptions, total=False):
+    """The arguments of `analyze`."""
+
+    sealed: bool
+
+
+class CompressionOptions(EncodingOptions, total=False):
+    """The arguments of `compress`."""
+
+    key: Any  # bytes or a `bitstream.Passphrase`
 
 
 @dataclass(frozen=True)

@@ -174,10 +174,7 @@ def _reduction(size: tuple[int, int], max_pixels: int) -> int:
 
 def _prepare(source: Image.Image, size: tuple[int, int], max_pixels: int | None) -> LoadedPicture:
     """Return a picture as RGB; `size` is that of the file, which the decoder may have reduced already."""
-    opened = source.size
-    source.load()
-    if source.size != opened:  # a TIFF decoder turns it upright
-        size = source.size
+    source.load()  # a TIFF decoder turns the picture upright then, so that its orientation is to be read after
     orientation, profile = _orientation(source), source.info.get("icc_profile")
     image = _to_simple_mode(source)
     if max_pixels is not None and (factor := _reduction(image.size, max_pixels)) > 1:

@@ -36,11 +36,11 @@ def list_devices() -> list[dict[str, Any]]:
     except (ImportError, OSError):  # missing, or linked to libraries that are
         return devices
     for kind in ("cuda", "xpu"):
-        module = getattr(torch, kind, None)
-        for index in range(module.device_count() if module is not None and module.is_available() else 0):
-            found = module.get_device_properties(index)
-            size_mb = found.total_memory // MEBIBYTE
-            devices.append({"device": f"{kind}:{index}", "name": found.name, "memory_mb": size_mb})
+        module: Any = getattr(torch, kind)
+        for index in range(module.device_count() if module.is_available() else 0):
+            properties = module.get_device_properties(index)
+            size_mb = properties.total_memory // MEBIBYTE
+            devices.append({"device": f"{kind}:{index}", "name": properties.name, "memory_mb": size_mb})
     if torch.backends.mps.is_available():
         devices.append({"device": "mps", "name": "Apple GPU", "memory_mb": None})
     return devices

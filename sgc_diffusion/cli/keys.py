@@ -17,15 +17,15 @@ def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | No
     Raises:
         CommandError: the file cannot be read or holds no key, or what seals files is not installed.
     """
-    key = None
+    path = arguments.key_file or arguments.passphrase_file
+    if path is None:
+        return None
     try:
-        if arguments.key_file is not None:
-            key = bitstream.parse_key(Path(arguments.key_file).read_bytes())
-        elif arguments.passphrase_file is not None:
-            key = bitstream.Passphrase(_first_line(Path(arguments.passphrase_file).read_bytes()))
+        data = Path(path).read_bytes()
+        key = bitstream.parse_key(data) if arguments.key_file else bitstream.Passphrase(_first_line(data))
     except (OSError, ValueError) as error:
-        raise CommandError(describe_error(error, arguments.key_file or arguments.passphrase_file)) from error
-    if key is not None and importlib.util.find_spec("cryptography") is None:
+        raise CommandError(describe_error(error, path)) from error
+    if importlib.util.find_spec("cryptography") is None:
         raise CommandError("sealed files need the package cryptography: pip install cryptography")
     return key
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,16 +92,15 @@ def plan_outputs(
     plan, folders = Plan(), {}
     for job in jobs:
         problem = _find_problem(job, own, folders)
-        exists = job.target is not None and not is_stream(job.target) and os.path.exists(job.target)
         if problem:
             plan.problems.append((job, problem))
-        elif exists and skip_existing:
-            remove_leftovers(job.target)
-            plan.skipped.append(job)
-        elif exists and not overwrite:
-            plan.problems.append((job, exists_already(job.output)))
-        else:
+        elif overwrite or not _exists(job.target):
             plan.jobs.append(job)
+        elif skip_existing:
+            remove_leftovers(Path(job.output))
+            plan.skipped.append(job)
+        else:
+            plan.problems.append((job, exists_already(job.output)))
     return plan
 
 
@@ -116,11 +115,16 @@ def check_still_free(job: Job, *, overwrite: bool, skip_existing: bool) -> None:
     Raises:
         Skip, CommandError: the target is there now.
     """
-    if job.target is None or overwrite or is_stream(job.target) or not os.path.exists(job.target):
+    if overwrite or not _exists(job.target):
         return
     if skip_existing:
         raise Skip
     raise CommandError(exists_already(job.output))
+
+
+def _exists(target: Path | None) -> bool:
+    """Return whether a target is a file that writing would replace."""
+    return target is not None and not is_stream(target) and os.path.exists(target)
 
 
 def exists_already(output: str) -> str:
@@ -154,7 +158,7 @@ def writing(job: Job, naming: Naming, *, overwrite: bool) -> Iterator[Path]:
         raise CommandError(f"{job.output}: cannot be written: {error.strerror or describe_error(error)}") from error
 
 
-def _read_output(output: str | None, naming: Naming):  # noqa: ANN202 - a function of a source
+def _read_output(output: str | None, naming: Naming) -> Callable[[Source], Path | None]:
     """Return the function that gives each source its target."""
     if output is None:
         return lambda source: None if source.path is None else source.path.parent / _rename(source.path.name, naming)

@@ -58,10 +58,9 @@ def read_bytes() -> bytes:
 
 def close_quietly() -> bool:
     """Flush both streams at the end; return whether all that was printed has arrived or was no longer wanted."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except OSError as error:
             _give_up(stream, error)
     lost = [error for error in _failures.values() if not isinstance(error, BrokenPipeError)]

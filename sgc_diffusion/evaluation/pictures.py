@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sgc_diffusion.analysis.image_input import open_image
+from sgc_diffusion.analysis.image_input import open_image, readable_suffixes
 from sgc_diffusion.evaluation.codecs.codec import save_png
 
 DERIVED = re.compile(r"\.(seed\d+|metrics)$")  # ends of the names of what is made from a picture, without suffix
@@ -65,11 +65,6 @@ def find_pictures(patterns: Iterable[str | Path], limit: int | None = None) -> d
         if base != name and base.casefold() in names:
             raise ValueError(f"`images`: {path} is called as a result of {names[base.casefold()]} will be; rename it")
     return dict(list(pictures.items())[:limit])
-
-
-def readable_suffixes() -> frozenset[str]:
-    """Return the suffixes, in lower case, of what Pillow and its installed plug-ins open."""
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
 
 
 def _matches(pattern: str) -> list[Path]:

@@ -23,6 +23,7 @@ from sgc_diffusion.synthesis.controlnet import control_predictor, draw_labels, e
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler
 from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.steps import StepObserver
 from sgc_diffusion.taxonomy import load_taxonomy
 
@@ -36,7 +37,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         vae: Stable Diffusion's first stage.
         unet: its denoiser.
         scheduler: holds the noise schedule that the denoiser was trained with; another one that is set afterwards draws
-            instead of the recipe's.
+            instead of the file's.
         controlnet: trained on pictures of label maps in the taxonomy's palette.
         text_encoder: of the denoiser's prompts.
         tokenizer: of the text encoder.
@@ -49,6 +50,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         negative_prompt: what guidance moves away from.
         conditioning_scale: weight of the ControlNet's residuals.
         redraw_strength: of the passes that draw an enlarged picture over.
+        scheduler_draws: whether `scheduler` draws instead of the sampler that a file names.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("controlnet-seg")
@@ -81,6 +83,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         negative_prompt: str = NEGATIVE_PROMPT,
         conditioning_scale: float = 1.0,
         redraw_strength: float = 0.45,
+        scheduler_draws: bool = False,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -94,10 +97,12 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             image_processor=image_processor,
         )
         self.register_to_config(
-            negative_prompt=negative_prompt, conditioning_scale=conditioning_scale, redraw_strength=redraw_strength
+            negative_prompt=negative_prompt,
+            conditioning_scale=conditioning_scale,
+            redraw_strength=redraw_strength,
+            scheduler_draws=scheduler_draws,
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
-        self._trained_scheduler = scheduler
 
     def check_components(self) -> None:
         """Raise ValueError where UNet, ControlNet and text encoder are of different models."""
@@ -132,7 +137,7 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
     def draw(
         self,
         payloads: Sequence[SemanticPayload],
-        recipe: DecoderRecipe,
+        recipe: DrawingRecipe,
         generators: Sequence[torch.Generator],
         observer: StepObserver,
     ) -> torch.Tensor:
@@ -148,14 +153,14 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             colors.to(self._execution_device, self.unet.dtype),
             self.vae,
             lambda height, width: self._predictor(payloads, recipe, height, width),
-            lambda: choose_sampler(recipe.scheduler, self.scheduler, self._trained_scheduler),
+            lambda: choose_sampler(recipe, self.scheduler, is_chosen=self.config.scheduler_draws),
             generators,
             observer,
             tile_side=self.tile_side,
         )
 
     def _predictor(
-        self, payloads: Sequence[SemanticPayload], recipe: DecoderRecipe, height: int, width: int
+        self, payloads: Sequence[SemanticPayload], recipe: DrawingRecipe, height: int, width: int
     ) -> Predictor:
         """Return what predicts the noise under the ControlNet's and the prompts' guidance."""
         device, dtype = self._execution_device, self.unet.dtype

@@ -27,6 +27,7 @@ from sgc_diffusion.synthesis.latent_diffusion import (
     label_predictor,
 )
 from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.resolution import plan_passes
 from sgc_diffusion.synthesis.steps import StepObserver
 from sgc_diffusion.taxonomy import load_taxonomy
@@ -41,7 +42,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         vae: first stage, a diffusers autoencoder.
         unet: denoiser on latents, one-hot label planes and, if it was trained so, color planes.
         scheduler: holds the noise schedule that the denoiser was trained with; another one that is set afterwards,
-            `pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)`, draws instead of the recipe's.
+            `pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)`, draws instead of the file's.
         segmenter: semantic segmentation model; None for a pipeline that only draws.
         image_processor: of the segmenter, from transformers; None feeds RGB in [−1, 1].
         few_step_head: what the scheduler `lcm` draws with, one to four steps; None for a pipeline without.
@@ -56,6 +57,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             for that.
         redraw_gain: of the noise of later passes from noise alone.
         redraw_strength: of the passes that draw an enlarged picture over, unless they start from noise alone.
+        scheduler_draws: whether `scheduler` draws instead of the sampler that a file names.
 
     Example:
         >>> pipe = SemanticCompressionPipeline.from_pretrained("landscape-256")
@@ -87,6 +89,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         noise_gain: float = 1.0,
         redraw_gain: float = 1.0,
         redraw_strength: float = 0.45,
+        scheduler_draws: bool = False,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -105,9 +108,9 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             noise_gain=noise_gain,
             redraw_gain=redraw_gain,
             redraw_strength=redraw_strength,
+            scheduler_draws=scheduler_draws,
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
-        self._trained_scheduler = scheduler
 
     def check_components(self) -> None:
         """Raise ValueError where the denoiser does not take the taxonomy's planes."""
@@ -118,7 +121,12 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
                 f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
                 f"or {num_classes + NUM_COLOR_PLANES} with colors; load the unet that was trained with this taxonomy"
             )
-        self._sees_colors = planes > num_classes
+
+    @property
+    def _sees_colors(self) -> bool:
+        """Whether the denoiser takes color planes beside label planes; asked anew, because it can be replaced."""
+        num_classes = load_taxonomy(self.config.taxonomy).num_classes
+        return self.unet.config.in_channels - latent_channels(self.vae) > num_classes
 
     def drawing_sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
         """Return (height, width) in pixels of what is drawn, smallest first; see `plan_sizes`."""
@@ -135,7 +143,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
     def draw(
         self,
         payloads: Sequence[SemanticPayload],
-        recipe: DecoderRecipe,
+        recipe: DrawingRecipe,
         generators: Sequence[torch.Generator],
         observer: StepObserver,
     ) -> torch.Tensor:
@@ -147,14 +155,14 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             colors.to(self._execution_device, self.unet.dtype),
             self.vae,
             lambda height, width: self._predictor(payloads, recipe, height, width),
-            lambda: choose_sampler(recipe.scheduler, self.scheduler, self._trained_scheduler),
+            lambda: choose_sampler(recipe, self.scheduler, is_chosen=self.config.scheduler_draws),
             generators,
             observer,
             tile_side=self.tile_side,
             detail_fill=self.config.detail_fill,
         )
 
-    def _passes(self, sizes: list[tuple[int, int]], recipe: DecoderRecipe) -> list[Pass]:
+    def _passes(self, sizes: list[tuple[int, int]], recipe: DrawingRecipe) -> list[Pass]:
         """Return the passes of a picture: from noise alone, or from the color map lifted to the recipe's strength."""
         is_few_step = recipe.scheduler == "lcm"
         num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
@@ -166,7 +174,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         return [Pass(*size, num_steps, strength) for size, strength in zip(sizes, strengths, strict=True)]
 
     def _predictor(
-        self, payloads: Sequence[SemanticPayload], recipe: DecoderRecipe, height: int, width: int
+        self, payloads: Sequence[SemanticPayload], recipe: DrawingRecipe, height: int, width: int
     ) -> Predictor:
         factor = downsampling_factor(self.vae)
         planes = torch.stack([self._condition(payload, height // factor, width // factor) for payload in payloads])

@@ -31,7 +31,7 @@ def match_color(image: torch.Tensor, color_map: np.ndarray) -> torch.Tensor:
     if min(height, width) == 1:
         return upsample_color(color_map, height, width).to(image)
     for _ in range(NUM_ROUNDS):
-        found = functional.adaptive_avg_pool2d(image, color_map.shape[:2])
-        shift = functional.interpolate((wanted - found)[None], (height, width), mode="bicubic")[0]
+        means = functional.adaptive_avg_pool2d(image, color_map.shape[:2])
+        shift = functional.interpolate((wanted - means)[None], (height, width), mode="bicubic")[0]
         image = (image + shift).clamp(-1, 1)
     return image

@@ -91,7 +91,7 @@ def control_predictor(
 
     def predict(latents: torch.Tensor, timestep: torch.Tensor, window: Window) -> torch.Tensor:
         doubled = torch.cat([latents, latents]) if guided else latents
-        rows, columns = (slice(one.start * factor, one.stop * factor) for one in window)
+        rows, columns = (slice(side.start * factor, side.stop * factor) for side in window)
         down, middle = controlnet(
             doubled,
             timestep,

@@ -133,7 +133,7 @@ def _detail_gain(
     ones, zeros = torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)  # what a scheduler of any kind makes of each
     signal = float(scheduler.add_noise(ones, zeros, first_timestep)) ** 2
     noise = float(scheduler.add_noise(zeros, ones, first_timestep)) ** 2
-    ratio = signal / noise
-    fade = min(1.0, FULL_FILL_RATIO / ratio) ** 2 if ratio > 0 else 1.0
+    alpha = torch.tensor(signal / (signal + noise), device=start.device)
+    fade = min(1.0, FULL_FILL_RATIO * noise / signal) ** 2 if signal > 0 else 1.0
     missing = (1 - start.float().var(dim=(1, 2, 3), keepdim=True)).clamp(0, 1)
-    return (1 + ratio * missing * detail_fill * fade).sqrt().to(start.dtype)
+    return ((1 - alpha + alpha * missing * detail_fill * fade) / (1 - alpha)).sqrt().to(start.dtype)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from sgc_diffusion.synthesis.first_stage import FirstStage, decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler, build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.resolution import native_side, plan_sizes
 from sgc_diffusion.synthesis.steps import StepObserver
 
@@ -97,18 +98,17 @@ def draw_in_passes(
     return pixels
 
 
-def choose_sampler(name: str, scheduler: Sampler, trained: Sampler) -> Sampler:
+def choose_sampler(recipe: DrawingRecipe, scheduler: Sampler, *, is_chosen: bool) -> Sampler:
     """Return a sampler of its own for one pass, so that drawings in several threads share none.
 
     Args:
-        name: of the recipe's sampler.
-        scheduler: the pipeline's. If its user has set another one than it came with, that one draws, unless the recipe
-            asks for `lcm`, whose few-step head knows no other.
-        trained: the scheduler that the pipeline came with.
+        recipe: how the picture is drawn.
+        scheduler: the pipeline's, with the noise schedule that its denoiser was trained with.
+        is_chosen: whether the pipeline's user set that scheduler. It then draws, unless the caller named another, or
+            the recipe is for the few-step head, which knows no other sampler than `lcm`.
     """
-    if scheduler is not trained and name != "lcm":
-        return build_scheduler(None, scheduler)
-    return build_scheduler(name, trained)
+    draws_itself = is_chosen and not recipe.is_scheduler_given and recipe.scheduler != "lcm"
+    return build_scheduler(None if draws_itself else recipe.scheduler, scheduler)
 
 
 def latent_sizes(vae: FirstStage, unet: Any, width: int, height: int) -> list[tuple[int, int]]:

@@ -184,10 +184,10 @@ def _merge_tiff(params: dict[str, Any], description: str) -> dict[str, Any]:
         return {**params, "exif": exif}
     if isinstance(given, TiffImagePlugin.ImageFileDirectory_v1):
         given = given.to_v2()
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags, kinds = TiffImagePlugin.ImageFileDirectory_v2(), getattr(given, "tagtype", {})
     for tag, value in (given or {}).items():
-        if tag in getattr(given, "tagtype", ()):
-            tags.tagtype[tag] = given.tagtype[tag]
+        if tag in kinds:
+            tags.tagtype[tag] = kinds[tag]
         tags[tag] = value
     tags.tagtype[TIFF_XMP] = TiffTags.BYTE
     packet = tags.get(TIFF_XMP)

@@ -1,26 +1,39 @@
-"""What is asked of a drawing: is it possible, how is each picture drawn, and which are drawn together.
+"""What is asked of a drawing: is it possible, and how is each picture drawn.
 
-payloads, arguments ──checked──▶ recipes ──▶ labels of the pipeline's taxonomy ──▶ batches of one size and recipe
+payloads, arguments ──checked──▶ recipe of each ──▶ labels of the pipeline's taxonomy
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 import torch
 from PIL import Image
 
 from sgc_diffusion.payload import DecoderRecipe, LabelLayer, SemanticPayload
+from sgc_diffusion.payload.recipe import preset_values
+from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.taxonomy import class_table
 
 logger = logging.getLogger(__name__)
 
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of a picture that is drawn, unless told otherwise: Pillow's own limit
-BATCH_PIXELS = 2**20  # that are drawn together at most, about 1.1 GB at a time; a longer list is drawn in parts
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+
+
+@dataclass(frozen=True)
+class DrawingRecipe(DecoderRecipe):
+    """How a picture is drawn: the recipe of its file, changed by what the caller wants.
+
+    Attributes:
+        is_scheduler_given: whether the caller named the scheduler, alone or by a preset. It then draws even if another
+            one was set on the pipeline.
+    """
+
+    is_scheduler_given: bool = False
 
 
 class DrawingOptions(TypedDict, total=False):
@@ -38,6 +51,31 @@ class DrawingOptions(TypedDict, total=False):
     max_pixels: int | None
 
 
+class ReadingOptions(DrawingOptions, total=False):
+    """The keyword arguments of a drawing from files; see `SemanticCompressionPipeline.decompress`."""
+
+    key: Any
+
+
+def check_files(data: Any) -> list[bytes]:
+    """Return the contents of files as a list of bytes.
+
+    Args:
+        data: what the user gave, meant to be the bytes of one file or a list of them.
+
+    Raises:
+        ValueError: something else, such as a path.
+    """
+    files = data if isinstance(data, (list, tuple)) else [data]
+    for content in files:
+        if not isinstance(content, (bytes, bytearray, memoryview)):
+            raise ValueError(
+                f"`data` must be the bytes of a file or a list of them, got {type(content).__name__}; read a file with "
+                "pathlib.Path(...).read_bytes()"
+            )
+    return [bytes(content) for content in files]
+
+
 def check_payloads(payloads: object, max_pixels: int | None) -> None:
     """Raise ValueError for something that cannot be drawn, or that is larger than allowed.
 
@@ -45,6 +83,8 @@ def check_payloads(payloads: object, max_pixels: int | None) -> None:
         payloads: what the user gave, a list.
         max_pixels: of each picture; None for no limit.
     """
+    if max_pixels is not None:
+        plain_integer("max_pixels", max_pixels, 1, 2**63)
     if not isinstance(payloads, (list, tuple)) or not all(isinstance(entry, SemanticPayload) for entry in payloads):
         entries = payloads if isinstance(payloads, (list, tuple)) else [payloads]
         kinds = sorted({type(entry).__name__ for entry in entries})
@@ -72,34 +112,73 @@ def check_generator(generator: object, num_payloads: int) -> None:
         raise ValueError(f"`generator` must have one entry a payload, got {len(generator)} for {num_payloads}")
 
 
-def resolve_recipe(payload: SemanticPayload, own: DecoderRecipe, changes: dict[str, Any]) -> DecoderRecipe:
-    """Return how a payload is drawn, and tell the user where that is not what its encoder meant.
+def check_outputs(output_type: object, callback: object, tensor_inputs: object, allowed: Sequence[str]) -> None:
+    """Raise ValueError for an unknown kind of output, or for a callback that cannot be called or given what it wants.
 
     Args:
-        payload: to be drawn.
+        output_type: as the user gave it, one of `OUTPUT_TYPES`.
+        callback: as the user gave it; None for none.
+        tensor_inputs: names of the tensors that the callback wants.
+        allowed: names of the tensors that it can get.
+    """
+    if output_type not in OUTPUT_TYPES:
+        raise ValueError(f"`output_type` must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
+    if callback is not None and not callable(callback):
+        raise ValueError(
+            f"`callback_on_step_end` must be a function of pipeline, step, timestep and tensors, got {callback!r}"
+        )
+    if not isinstance(tensor_inputs, (list, tuple)) or any(name not in allowed for name in tensor_inputs):
+        raise ValueError(
+            f"`callback_on_step_end_tensor_inputs` must be a list of names among {', '.join(allowed)}, got "
+            f"{tensor_inputs!r}"
+        )
+
+
+def resolve_recipes(
+    payloads: Sequence[SemanticPayload], own: DecoderRecipe, preset: str | None, wishes: Mapping[str, Any]
+) -> list[DrawingRecipe]:
+    """Return how payloads are drawn, and tell the user once where that is not what their encoder meant.
+
+    Args:
+        payloads: to be drawn.
         own: the recipe that the pipeline would write.
-        changes: what the caller wants otherwise.
+        preset: name of the way to draw that the caller wants; None for none.
+        wishes: field of the recipe → what the caller wants it to be, beside or without a preset; None for no wish.
 
     Returns:
-        The recipe of the file; for a file of another profile the pipeline's own, with the seed of the file.
+        The recipes of the files, changed; for a file of another profile the pipeline's own, with the seed of the file.
+
+    Raises:
+        ValueError: a wish out of range.
     """
-    recipe = payload.recipe
+    changes = preset_values(preset) if preset is not None else {}
+    changes |= {name: value for name, value in wishes.items() if value is not None}
+    warnings = {_warning(payload.recipe, own) for payload in payloads}
+    for warning in sorted(warnings - {None}, key=str):
+        logger.warning("%s", warning)
+    recipes = []
+    for payload in payloads:
+        recipe = payload.recipe
+        if recipe.profile != own.profile:
+            recipe = replace(own, seed=recipe.seed)
+        values = {field.name: getattr(recipe, field.name) for field in fields(DecoderRecipe)}
+        recipes.append(DrawingRecipe(**values | changes, is_scheduler_given="scheduler" in changes))
+    return recipes
+
+
+def _warning(recipe: DecoderRecipe, own: DecoderRecipe) -> str | None:
+    """Return what the user should know of a file that is drawn otherwise than it was meant, or None."""
     if recipe.profile != own.profile:
-        logger.warning(
-            "A picture was made for the pipeline %s; it is drawn by %s, with the defaults of that and the seed of the "
-            "file.",
-            recipe.profile,
-            own.profile,
+        return (
+            f"A picture was made for the pipeline {recipe.profile}; it is drawn by {own.profile}, with the defaults of "
+            "that and the seed of the file."
         )
-        recipe = replace(own, seed=recipe.seed)
-    elif recipe.weights_hash and own.weights_hash and recipe.weights_hash != own.weights_hash:
-        logger.warning(
-            "A picture was made for other weights of %s (%04x) than these (%04x); its details come out otherwise.",
-            own.profile,
-            recipe.weights_hash,
-            own.weights_hash,
+    if recipe.weights_hash and own.weights_hash and recipe.weights_hash != own.weights_hash:
+        return (
+            f"A picture was made for other weights of {own.profile} ({recipe.weights_hash:04x}) than these "
+            f"({own.weights_hash:04x}); its details come out otherwise."
         )
-    return replace(recipe, **changes)
+    return None
 
 
 def relabel(payload: SemanticPayload, taxonomy_name: str) -> SemanticPayload:
@@ -112,23 +191,3 @@ def relabel(payload: SemanticPayload, taxonomy_name: str) -> SemanticPayload:
         return payload
     table = class_table(payload.labels.taxonomy_name, taxonomy_name)
     return replace(payload, labels=LabelLayer(table[payload.label_map], taxonomy_name))
-
-
-def group_pictures(kinds: Sequence[Hashable], num_pixels: Sequence[int]) -> list[list[int]]:
-    """Return the indices of pictures that are drawn together.
-
-    Args:
-        kinds: of each picture; those of one kind may be drawn together.
-        num_pixels: of each picture as it is drawn; those of one kind have as many.
-
-    Returns:
-        Lists of indices, of at most `BATCH_PIXELS` each, and at least one picture.
-    """
-    groups: dict[Hashable, list[int]] = {}
-    for index, kind in enumerate(kinds):
-        groups.setdefault(kind, []).append(index)
-    batches = []
-    for members in groups.values():
-        length = max(1, BATCH_PIXELS // num_pixels[members[0]])
-        batches += [members[start : start + length] for start in range(0, len(members), length)]
-    return batches

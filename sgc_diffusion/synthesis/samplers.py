@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import torch
 from diffusers import (
+    DDIMScheduler,
     DPMSolverMultistepScheduler,
     LCMScheduler,
     LMSDiscreteScheduler,
@@ -42,22 +43,26 @@ def build_scheduler(name: str | None, trained: Sampler) -> Sampler:
     """Return a sampler of its own on the noise schedule that a denoiser was trained with.
 
     Args:
-        name: `ddim`, `dpm-solver++`, `unipc` or `lcm`; None is a copy of `trained`, with its class and settings.
+        name: `ddim`, `dpm-solver++`, `unipc` or `lcm`; None is a copy of `trained` with its class and settings
+            but for clipping, or `ddim` for a DDIMScheduler.
         trained: the pipeline's registered scheduler; left as it is.
 
     Raises:
         ValueError: an unknown name.
     """
+    if name is None and type(trained) is DDIMScheduler:
+        name = "ddim"  # the same, for any number of steps
+    # Clipping and thresholds, defaults of some schedulers, are for pixels, not for latents.
+    plain: dict[str, Any] = {"clip_sample": False, "thresholding": False}
     if name is None:
         # Runge-Kutta steps can start nowhere but at the top of the schedule.
         options = {"skip_prk_steps": True} if isinstance(trained, PNDMScheduler) else {}
-        return type(trained).from_config(trained.config, **options)
+        return type(trained).from_config(trained.config, **plain, **options)
     if name not in SAMPLERS:
         raise ValueError(f"`scheduler` must be one of {', '.join(SAMPLERS)}, got {name!r}")
     kind, options = SAMPLERS[name]
     # A name means the same sampler for every denoiser, whatever grid its trained scheduler was published with.
-    # Clipping and thresholds, defaults of some trained schedulers, are for pixels, not for latents.
-    plain: dict[str, Any] = dict.fromkeys((*OTHER_GRIDS, "clip_sample", "thresholding"), False)
+    plain |= dict.fromkeys(OTHER_GRIDS, False)
     if name != "lcm":
         ends_at_first_level = name == "ddim" and not trained.config.get("set_alpha_to_one", True)
         plain["final_sigmas_type"] = "sigma_min" if ends_at_first_level else "zero"
@@ -142,7 +147,7 @@ def _select_from_grid(
         return scheduler.timesteps
     first = int((grid[:: scheduler.order] - last).abs().argmin()) * scheduler.order
     if isinstance(scheduler, LMSDiscreteScheduler):  # it looks back as many steps as its index says, run or not
-        scheduler.timesteps, scheduler.sigmas, first = grid[first:], scheduler.sigmas[first:], 0
+        scheduler.timesteps, scheduler.sigmas, grid, first = grid[first:], scheduler.sigmas[first:], grid[first:], 0
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
-    return scheduler.timesteps[first:]
+    return grid[first:]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 OVERLAP = 0.5  # of a tile's side, shared with the next tile when denoising
-STAGE_OVERLAP = 0.25  # likewise for the first stage, whose output depends less on what is far away
+STAGE_OVERLAP = 0.25  # of a tile of the first stage, whose output depends less on what is far away
 
 Window = tuple[slice, slice]  # rows and columns
 
@@ -22,7 +22,7 @@ def tile_windows(height: int, width: int, tile_side: int, overlap: float) -> lis
 
     Args:
         height: of the picture, in latents or pixels.
-        width: likewise.
+        width: of the picture, in the same.
         tile_side: of the tiles, at most; a picture no larger than a tile has one window.
         overlap: at least this part of a tile's side is shared with the next.
 
@@ -49,8 +49,8 @@ def blend_tiles(
 
     Args:
         compute: window of the input → result for it, (B, C, rows · scale, columns · scale).
-        height: of the input.
-        width: likewise.
+        height: of the input, in its own units.
+        width: of the input, in the same.
         tile_side: of the tiles, in the input's units.
         overlap: see `tile_windows`.
         scale: how much larger the output is than the input, such as 8 for a decoder and 1/8 for an encoder.

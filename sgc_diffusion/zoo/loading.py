@@ -7,7 +7,7 @@ base + controlnet ────────────────────�
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +40,7 @@ class LoadingOptions:
 
     Attributes:
         hub: how things are fetched.
-        dtype: of the weights in memory.
+        dtype: of the weights in memory, for all or by component with a `default`.
         variant: such as `fp16`: files of that name.
         use_safetensors: False allows pickled weights.
         device_map: as in diffusers.
@@ -48,7 +48,7 @@ class LoadingOptions:
     """
 
     hub: HubOptions = field(default_factory=HubOptions)
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | dict[str, torch.dtype] = torch.float32
     variant: str | None = None
     use_safetensors: bool | None = None
     device_map: str | dict[str, Any] | None = None
@@ -59,13 +59,22 @@ class LoadingOptions:
         told = {"variant": self.variant, "use_safetensors": self.use_safetensors, "device_map": self.device_map}
         return {"dtype": self.dtype} | {name: value for name, value in told.items() if value is not None}
 
+    def dtype_of(self, component: str) -> torch.dtype:
+        """Return the type of one component's weights."""
+        if not isinstance(self.dtype, dict):
+            return self.dtype
+        return self.dtype.get(component, self.dtype.get("default", torch.float32))
+
 
 def load_pipeline(
-    name: str, segmenter: str | Path | nn.Module | None, controlnet: str | Path | None, options: LoadingOptions
+    name: str,
+    segmenter: str | Path | nn.Module | None,
+    controlnet: str | Path | nn.Module | None,
+    options: LoadingOptions,
 ) -> Any:
     """Load a pipeline; see `SemanticCompressionPipeline.from_pretrained`."""
     components = dict(options.components)
-    scheduler = components.pop("scheduler", None)
+    scheduler, processor = components.pop("scheduler", None), components.pop("image_processor", None)
     options = replace(options, components=components)
     with quiet_libraries():
         if controlnet is not None or name == CONTROLNET_NAME:
@@ -74,14 +83,52 @@ def load_pipeline(
         else:
             pipeline = _load_saved(name, options, takes_segmenter=segmenter is None)
         if isinstance(segmenter, nn.Module):
-            pipeline.use_segmenter(segmenter)
+            pipeline.use_segmenter(segmenter, processor)
         elif segmenter is not None:
             with readable_hub_errors(str(segmenter)):
-                model, processor = load_segmenter(str(segmenter), options.hub.of_another_repository())
-            pipeline.use_segmenter(model, processor)
+                model, its_processor = load_segmenter(str(segmenter), options.hub.of_another_repository())
+            pipeline.use_segmenter(model.to(options.dtype_of("segmenter")), processor or its_processor)
+        elif processor is not None:
+            pipeline.register_modules(image_processor=processor)
     if scheduler is not None:
         pipeline.scheduler = scheduler  # chosen by the caller, so it draws, whatever a file says
     return pipeline
+
+
+def share_components(family: Any, pipeline: DiffusionPipeline, components: dict[str, Any]) -> Any:
+    """Make a pipeline of the parts of another; see `SemanticCompressionPipeline.from_pipe`."""
+    parts, settings = family._get_signature_keys(family)
+    if "segmenter" not in parts:
+        raise ValueError(
+            f"`pipeline` is a {type(pipeline).__name__}, of no family of sgc_diffusion; call from_pipe on the family "
+            "that it becomes part of: ControlNetCompressionPipeline.from_pipe(pipeline, controlnet=...)"
+        )
+    check_names(family, components)
+    taken = {name: part for name, part in pipeline.components.items() if name in parts}
+    taken |= {name: value for name, value in pipeline.config.items() if name in settings}
+    if "segmenter" in components:
+        taken.pop("image_processor", None)  # it belongs to the other segmenter
+    missing = sorted(set(parts) - set(taken) - set(components) - set(family._optional_components))
+    if missing:
+        raise ValueError(f"`{missing[0]}` is needed by {family.__name__} and not part of `pipeline`; give it too")
+    replacing = dict(components)
+    scheduler = replacing.pop("scheduler", None) if "scheduler" in taken else None
+    shared = family(**taken | replacing)
+    if scheduler is not None:
+        shared.scheduler = scheduler  # chosen by the caller, as in `load_pipeline`
+    others = {name: value for name, value in pipeline.config.items() if name not in (*parts, *settings)}
+    shared.register_to_config(**{f"_{name.lstrip('_')}": value for name, value in others.items()})  # as in diffusers
+    return shared
+
+
+def check_names(family: Any, names: Iterable[str]) -> None:
+    """Raise ValueError for a name that is neither a part nor a setting of a family."""
+    parts, settings = family._get_signature_keys(family)
+    unknown = sorted(set(names) - set(parts) - set(settings))
+    if unknown:
+        raise ValueError(
+            f"`{unknown[0]}` is no part or setting of {family.__name__}; it has {', '.join((*parts, *settings))}"
+        )
 
 
 def _load_saved(name: str, options: LoadingOptions, *, takes_segmenter: bool) -> Any:
@@ -97,10 +144,8 @@ def _load_saved(name: str, options: LoadingOptions, *, takes_segmenter: bool) ->
             path = family.download(path, **options.hub.arguments(), **told)
             snapshot_download(name, allow_patterns=PROCESSOR_FILES, **options.hub.arguments())
     folder = Path(path)
-    needed, settings = family._get_signature_keys(family)
-    unknown = sorted(set(components) - set(needed) - set(settings))
-    if unknown:
-        raise ValueError(f"`{unknown[0]}` is no part or setting of {family.__name__}; leave it out")
+    check_names(family, components)
+    needed, _ = family._get_signature_keys(family)
     check_parts(folder, index, set(needed), set(family._optional_components), name, set(components))
     if "image_processor" not in components and index.get("image_processor"):
         components["image_processor"] = load_image_processor(folder)
@@ -116,16 +161,14 @@ def _load_saved(name: str, options: LoadingOptions, *, takes_segmenter: bool) ->
         ) from error
 
 
-def _load_controlnet(name: str, controlnet: str | Path | None, options: LoadingOptions) -> Any:
+def _load_controlnet(name: str, controlnet: str | Path | nn.Module | None, options: LoadingOptions) -> Any:
     """Make a pipeline of a Stable Diffusion 1.x model and a ControlNet."""
     base = DEFAULT_BASE if name == CONTROLNET_NAME else name
     family = family_class(CONTROLNET_FAMILY)
+    check_names(family, options.components)
     parts, settings = family._get_signature_keys(family)
-    unknown = sorted(set(options.components) - set(parts) - set(settings))
-    if unknown:
-        raise ValueError(f"`{unknown[0]}` is no part or setting of {family.__name__}; leave it out")
     given = {key: value for key, value in options.components.items() if key in parts}
-    components = load_components(base, str(controlnet or DEFAULT_CONTROLNET), options.hub, options.arguments(), given)
+    components = load_components(base, controlnet or DEFAULT_CONTROLNET, options.hub, options.arguments(), given)
     return family(**components, **{key: value for key, value in options.components.items() if key in settings})
 
 

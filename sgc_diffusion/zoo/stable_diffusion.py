@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import ControlNetModel, StableDiffusionPipeline
+from torch import nn
 
 from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
 from sgc_diffusion.zoo.model_index import class_name, read_index
@@ -15,13 +16,13 @@ STABLE_DIFFUSION = {"StableDiffusionPipeline", "StableDiffusionControlNetPipelin
 
 
 def load_components(
-    base: str, controlnet: str, hub: HubOptions, loading: dict[str, Any], given: dict[str, Any]
+    base: str, controlnet: str | Path | nn.Module, hub: HubOptions, loading: dict[str, Any], given: dict[str, Any]
 ) -> dict[str, Any]:
     """Load what `ControlNetCompressionPipeline` is made of.
 
     Args:
         base: Hub id or folder of a Stable Diffusion 1.x pipeline.
-        controlnet: Hub id or folder of a ControlNet.
+        controlnet: Hub id or folder of a ControlNet, or the model itself.
         hub: how both are fetched; the revision is the base's.
         loading: further arguments of diffusers' `from_pretrained`: dtype, variant, …
         given: components that the caller gives himself instead of the base's.
@@ -31,7 +32,8 @@ def load_components(
         OSError: one that cannot be reached.
     """
     source = resolve_name(base)
-    check_place("controlnet", controlnet)
+    if not isinstance(controlnet, nn.Module):
+        check_place("controlnet", str(controlnet))
     with readable_hub_errors(base):
         family = class_name(read_index(source, hub))
         if family not in STABLE_DIFFUSION:
@@ -41,13 +43,18 @@ def load_components(
         loaded = StableDiffusionPipeline.from_pretrained(
             source, safety_checker=None, feature_extractor=None, **loading, **hub.arguments(), **given
         )
-    hub = hub.of_another_repository()
-    with readable_hub_errors(controlnet):
-        has_config = not Path(controlnet).is_dir() or (Path(controlnet) / "config.json").is_file()
-        config: Any = ControlNetModel.load_config(controlnet, **hub.arguments()) if has_config else {}
+    if not isinstance(controlnet, nn.Module):
+        controlnet = _load_controlnet(str(controlnet), hub.of_another_repository(), loading)
+    parts = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
+    return {name: getattr(loaded, name) for name in parts} | {"controlnet": controlnet}
+
+
+def _load_controlnet(name: str, hub: HubOptions, loading: dict[str, Any]) -> ControlNetModel:
+    """Load a ControlNet from a folder or the Hub; errors as of `load_components`."""
+    with readable_hub_errors(name):
+        has_config = not Path(name).is_dir() or (Path(name) / "config.json").is_file()
+        config: Any = ControlNetModel.load_config(name, **hub.arguments()) if has_config else {}
         kind = class_name(config)
         if kind != ControlNetModel.__name__:
-            raise ValueError(f"`controlnet` {controlnet} holds a {kind}, not a ControlNetModel")
-        network = ControlNetModel.from_pretrained(controlnet, **loading, **hub.arguments())
-    parts = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
-    return {name: getattr(loaded, name) for name in parts} | {"controlnet": network}
+            raise ValueError(f"`controlnet` {name} holds a {kind}, not a ControlNetModel")
+        return ControlNetModel.from_pretrained(name, **loading, **hub.arguments())

@@ -87,6 +87,26 @@ def test_more_bytes_never_give_worse_distortion(picture):
     assert distortions == sorted(distortions, reverse=True) and distortions[-1] < distortions[0]
 
 
+@pytest.mark.parametrize("max_bytes", [45, 110])
+def test_no_pair_of_options_is_better(picture, max_bytes):
+    labels, colors = picture[0][::3, ::3], picture[1][::6, ::6]
+    weights = np.ones(24)
+    label_layers = [
+        layer
+        for ways in rate_control._label_layers(labels, "landscape-24", weights, ("landscape-8",))
+        for layers in ways
+        for layer in layers
+    ]
+    color_layers = [layer for ways in rate_control._color_layers(colors) for layer in ways[0]]
+    choice = choose((labels, colors), max_bytes)
+    rest = choice.size_bytes - layer_size_bytes(choice.payload.labels) - layer_size_bytes(choice.payload.color)
+    label_sizes, color_sizes = (np.array(list(map(layer_size_bytes, each))) for each in (label_layers, color_layers))
+    label_errors = [rate_control.label_distortion(labels, layer.label_map, weights) for layer in label_layers]
+    color_errors = [rate_control.color_distortion(colors, layer.color_map) for layer in color_layers]
+    fits = rest + label_sizes[:, None] + color_sizes <= max_bytes
+    assert choice.distortion == np.where(fits, np.add.outer(label_errors, color_errors), np.inf).min()
+
+
 def choose_smallest(picture):
     with pytest.raises(ValueError, match=r"takes \d+ bytes") as caught:
         choose(picture, 1)

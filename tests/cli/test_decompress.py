@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from sgc_diffusion import ColorLayer, DecoderRecipe, LabelLayer, SemanticPayload, decode, encode
+from sgc_diffusion.cli import main
 
 
 def lines(text):
@@ -106,7 +107,7 @@ def test_a_pipeline_of_another_profile_is_told_with_the_files_name(
         assert np.array_equal(np.asarray(drawn), np.asarray(expected))
 
 
-def test_a_declared_size_is_refused_before_anything_loads(compressed, sgc, run):
+def test_a_declared_size_is_refused_before_anything_loads(compressed, run):
     huge = compressed / "huge.sgc"
     huge.write_bytes(encode(make_payload(width=60000, height=60000)))
     code = (
@@ -161,15 +162,10 @@ def test_a_wrong_key_is_found_before_anything_loads(folder, tiny_pipeline_folder
         assert code == 1 and ("no-such-pipeline" in err) == bool(extra)
 
 
-def test_a_picture_can_leave_through_a_pipe(compressed, tiny_pipeline_folder, sgc):
-    options = ["--pipeline", tiny_pipeline_folder, "--steps", 1]
-    with (compressed / "a.sgc").open("rb") as file:
-        done = sgc("decompress", "-", *options, stdin=file)
-    assert done.returncode == 0
-    with Image.open(io.BytesIO(done.stdout)) as image:
+@pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "/dev/stdout"]])
+def test_a_picture_can_come_and_leave_through_a_stream(compressed, tiny_pipeline_folder, monkeypatch, output):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((compressed / "a.sgc").read_bytes())))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    assert main(["decompress", "-", *output, "--pipeline", str(tiny_pipeline_folder), "--steps", "1"]) == 0
+    with Image.open(io.BytesIO(sys.stdout.buffer.getvalue())) as image:
         assert (image.format, image.size) == ("PNG", (64, 48)) and "not evidence" in image.text["Description"]
-    out = compressed / "out.png"
-    with out.open("wb") as stream:
-        assert sgc("decompress", compressed / "a.sgc", *options, "-o", "/dev/stdout", stdout=stream,
-                   capture_output=False, stderr=subprocess.PIPE).returncode == 0  # fmt: skip
-    assert out.read_bytes() == done.stdout

@@ -93,6 +93,8 @@ def test_what_exists_as_written_is_no_pattern(place, pattern, expected):
 def test_a_pattern_keeps_the_folders_below_its_first_wildcard(place):
     place("p/q/a/x.png", "p/q/b/x.png", "p/q/x.png")
     assert relative(gather("p/q/**/*.png")) == ["x.png", "a/x.png", "b/x.png"]
+    place("br[x]/in/x.png")
+    assert relative(gather("br[x]/*/*.png")) == ["in/x.png"]
     assert relative(gather("p/*")) == ["q/x.png", "q/a/x.png", "q/b/x.png"]  # a folder that matches is searched
 
 

@@ -73,14 +73,14 @@ def test_a_reader_that_goes_away_is_no_error(command):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs pipes")
-def test_files_are_written_though_nobody_reads_the_report(folder, tiny_pipeline_folder):
+def test_files_are_written_though_nobody_reads_the_report(folder, tiny_pipeline_folder, monkeypatch, capsys):
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "sgc_diffusion", "compress", str(folder), "--pipeline", str(tiny_pipeline_folder)]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writing)
-    assert done.returncode == 0 and sorted(path.name for path in folder.glob("*.sgc")) == ["a.sgc", "b.sgc"]
-    assert done.stderr == "sgc: 2 done, 0 skipped, 0 failed\n"
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert main(["compress", str(folder), "--pipeline", str(tiny_pipeline_folder)]) == 0
+    assert sorted(path.name for path in folder.glob("*.sgc")) == ["a.sgc", "b.sgc"]
+    assert capsys.readouterr().err == "sgc: 2 done, 0 skipped, 0 failed\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

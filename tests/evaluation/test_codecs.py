@@ -355,8 +355,8 @@ def test_sgc_draws_by_seed_from_its_file(tiny_pipeline_folder, landscape, tmp_pa
         make_codec("sgc:pipeline=nowhere").check()
 
 
-def test_sgc_keeps_a_budget_of_its_own(photo, tmp_path):
+def test_sgc_keeps_a_budget_of_its_own(photo, tiny_pipeline_folder, tmp_path):
     codec = make_codec("sgc:max_bytes=60")
     assert (codec.name, codec.title) == ("sgc-max-bytes-60", "SGC (landscape-256), ≤ 60 B")
-    codec.encode(photo, tmp_path / "a.sgc")
+    make_codec(f"sgc:pipeline={tiny_pipeline_folder}:max_bytes=60").encode(photo, tmp_path / "a.sgc")
     assert 30 < (tmp_path / "a.sgc").stat().st_size <= 60

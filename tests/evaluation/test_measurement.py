@@ -257,7 +257,7 @@ def test_whatever_a_picture_raises_costs_that_picture(pictures, odd_picture, tmp
     results = evaluate([pictures], ["jpeg:quality=20"], tmp_path / "out", work=tmp_path / "work", scorer=scorer)
     result = results["jpeg-quality20"]
     failures = {each["image"]: each["error"] for each in result["failures"]}
-    assert failures["odd"] == "RuntimeError: no decoder for this profile"
+    assert failures["odd"] == "odd.odd is damaged or cut short: no decoder for this profile"
     assert failures["lost"] == "MemoryError"
     assert failures["night"].startswith("metrics of seed 0: OutOfMemoryError: CUDA out of memory. Tried")
     assert failures["all pictures"] == "metrics of the set: KeyError: 'covariance'"

@@ -170,23 +170,7 @@ def test_dists(tmp_path, monkeypatch):
     assert_misfit_is_reported("dists", tmp_path / "vgg16.pth")
 
 
-def small_vgg19():
-    """Five groups of convolutions of four channels, and the state of a file of them."""
-    state, groups, previous = {}, [], 3
-    first = nn.Conv2d(3, 3, 1)
-    state |= {f"conv0.{key}": value for key, value in first.state_dict().items()}
-    for group, count in enumerate((2, 2, 4, 4, 1), start=1):
-        layers = [first] if group == 1 else [nn.MaxPool2d(2)]
-        for index in range(1, count + 1):
-            layer = nn.Conv2d(previous, 4, 3, padding=1, padding_mode="reflect")
-            state |= {f"conv{group}{index}.{key}": value for key, value in layer.state_dict().items()}
-            layers += [layer, nn.ReLU()]
-            previous = 4
-        groups.append(nn.Sequential(*layers))
-    return groups, state
-
-
-def test_vgg_distance(tmp_path):
+def test_vgg_distance(tmp_path, small_vgg19):
     groups, state = small_vgg19()
     save_file(state, tmp_path / "vgg19_distilled_16x.safetensors")
     first, second, distances = tensor(PICTURES[0]), tensor(PICTURES[1]), []

@@ -66,15 +66,10 @@ def test_a_set_begins_anew_and_one_picture_is_none():
         assert np.isfinite(kid)
 
 
-def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path):
+def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path, small_vgg19):
     torch.manual_seed(0)
-    sizes = {"0": (3, 3, 1), "11": (3, 4, 3)} | {
-        name: (4, 4, 3) for name in ("12", "21", "22", "31", "32", "33", "34", "41", "42", "43", "44", "51")
-    }
-    state = {}
-    for name, (inputs, outputs, side) in sizes.items():
-        state[f"conv{name}.weight"] = torch.randn(outputs, inputs, side, side) / side
-        state[f"conv{name}.bias"] = torch.randn(outputs) / 10
+    _, state = small_vgg19()
+    state = {key: 3 * value for key, value in state.items()}  # for features of some size
     save_file(state, tmp_path / "vgg19_distilled_16x.safetensors")
     network = Vgg19(tmp_path / "vgg19_distilled_16x.safetensors")
     evaluator = load_metrics(["fid_vgg19d", "kid_vgg19d"], weights_dir=tmp_path)
@@ -83,9 +78,9 @@ def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path):
     for _ in range(6):
         pair = rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
         evaluator.add(pair[0], pair[1] // 2)
-        for found, picture in zip(features, (pair[0], pair[1] // 2), strict=True):
+        for collected, picture in zip(features, (pair[0], pair[1] // 2), strict=True):
             pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-            found.append(VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(0, 2, 3)).double().numpy())
+            collected.append(VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(0, 2, 3)).double().numpy())
     first, second = (np.array(one) for one in features)
     values = evaluator.finish_set()
     assert values["fid_vgg19d"] == pytest.approx(frechet(first, second), rel=1e-3)

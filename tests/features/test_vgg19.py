@@ -3,31 +3,14 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from sgc_diffusion.features.vgg19 import NUM_MAPS, Vgg19
 from sgc_diffusion.features.weights import WeightsError
 from sgc_diffusion.training.losses import PerceptualLoss
 
 
-def small_vgg19():
-    """Five groups of convolutions of four channels, and the state of a file of them."""
-    state, groups, previous = {}, [], 3
-    first = nn.Conv2d(3, 3, 1)
-    state |= {f"conv0.{key}": value for key, value in first.state_dict().items()}
-    for group, count in enumerate((2, 2, 4, 4, 1), start=1):
-        layers = [first] if group == 1 else [nn.MaxPool2d(2)]
-        for index in range(1, count + 1):
-            layer = nn.Conv2d(previous, 4, 3, padding=1, padding_mode="reflect")
-            state |= {f"conv{group}{index}.{key}": value for key, value in layer.state_dict().items()}
-            layers += [layer, nn.ReLU()]
-            previous = 4
-        groups.append(nn.Sequential(*layers))
-    return groups, state
-
-
 @pytest.fixture()
-def networks(tmp_path):
+def networks(tmp_path, small_vgg19):
     """Groups of layers, and the path of a file with their weights in half precision and auxiliary ones."""
     torch.manual_seed(0)
     groups, state = small_vgg19()

@@ -98,7 +98,7 @@ def test_ddim_is_the_ddim_of_diffusers_where_the_steps_divide_the_schedule(sched
 KARRAS = {"use_karras_sigmas": True}
 
 
-@pytest.mark.parametrize("strength", [0.05, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("strength", [0.05, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
 @pytest.mark.parametrize(
     ("kind", "options"),
@@ -115,8 +115,8 @@ KARRAS = {"use_karras_sigmas": True}
         ("DPMSolverMultistepScheduler", KARRAS),
         ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
         ("UniPCMultistepScheduler", {}),
-        ("DDIMScheduler", {"clip_sample": False}),
-        ("DDPMScheduler", {"clip_sample": False}),
+        ("DDIMScheduler", {}),
+        ("DDPMScheduler", {}),
     ],
 )
 def test_schedulers_of_the_user_draw_too(kind, options, spacing, strength):
@@ -124,10 +124,12 @@ def test_schedulers_of_the_user_draw_too(kind, options, spacing, strength):
     before = {name: repr(value) for name, value in vars(trained).items()}
     scheduler = build_scheduler(None, trained)
     timesteps = select_timesteps(scheduler, 20, strength, CPU)
-    assert type(scheduler) is type(trained) and timesteps.max() == timesteps[0]
+    assert kind == "DDIMScheduler" or type(scheduler) is type(trained)
+    assert timesteps.max() == timesteps[0]
     if not options.get("use_karras_sigmas"):  # whose steps are not even; some leave the topmost of 21 parts out
         assert abs(int(timesteps[0]) + 1 - 1000 * strength) <= 60
-    assert draw_with_oracle(scheduler, timesteps) < 0.1
+    uneven = kind == "PNDMScheduler" and spacing == "linspace"  # it takes even steps on this grid too
+    assert draw_with_oracle(scheduler, timesteps) < (0.06 if uneven else 0.03)  # the lowest level of all is 0.0271
     assert {name: repr(value) for name, value in vars(trained).items()} == before
 
 

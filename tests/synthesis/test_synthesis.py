@@ -126,9 +126,9 @@ def test_samplers_find_the_data_when_the_prediction_is_right(tiny_pipeline, name
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     condition = torch.zeros(1, 2, 8, 8)
     predict = label_predictor(Oracle(), condition, 2, 2.0)
-    found = denoise(predict, scheduler, torch.zeros_like(target), noise, timesteps, lambda i, t, z: z)
+    drawn = denoise(predict, scheduler, torch.zeros_like(target), noise, timesteps, lambda i, t, z: z)
     assert len(timesteps) == 14
-    assert (found - target).abs().max() < 0.1
+    assert (drawn - target).abs().max() < 0.1
 
 
 def test_guidance_compares_with_unknown_labels_and_known_colors(tiny_pipeline):

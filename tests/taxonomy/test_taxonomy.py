@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from sgc_diffusion.taxonomy import NUMBERS, class_table, load_taxonomy, taxonomy_name
+from sgc_diffusion.taxonomy import NUMBERS, Taxonomy, class_table, load_taxonomy, taxonomy_name
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -98,3 +98,13 @@ def test_the_171_classes_are_the_182_without_those_that_no_picture_has():
     left_out = [name for name in all_names if name not in fewer]
     assert len(left_out) == 11 and {"street sign", "hat", "blender"} < set(left_out)
     assert list(fewer) == [name for name in all_names if name in fewer]
+
+
+@pytest.mark.parametrize(("num_classes", "is_valid"), [(0, False), (1, True), (256, True), (257, False)])
+def test_ids_of_every_taxonomy_fit_a_byte(num_classes, is_valid):
+    names, palette = tuple(f"class {index}" for index in range(num_classes)), np.zeros((num_classes, 3), np.uint8)
+    if is_valid:
+        assert Taxonomy("mine", names, palette, {}).num_classes == num_classes
+    else:
+        with pytest.raises(ValueError, match=f"`names` must be 1 to 256 class names, got {num_classes}"):
+            Taxonomy("mine", names, palette, {})
