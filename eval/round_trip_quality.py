@@ -65,7 +65,7 @@ def summarize(rows: list[dict]) -> dict:
         "label_agreement >= 0.65": lambda row: row["label_agreement"] >= 0.65,
         "0.5 <= gradient_ratio <= 2": lambda row: 0.5 <= row["gradient_ratio"] <= 2,
     }
-    summary["share_within"] = {name: statistics.fmean(map(check, rows)) for name, check in bounds.items()}
+    summary["share_within"] = {name: statistics.fmean(map(is_within, rows)) for name, is_within in bounds.items()}
     return summary
 
 

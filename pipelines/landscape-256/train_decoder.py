@@ -83,13 +83,13 @@ def main() -> None:
     num_photos = recipe["batch_size"] - num_drawn
     batches = shuffled_batches(len(cache), num_photos, seed, run.step)
 
-    def check(step: int) -> None:
+    def validate_step(step: int) -> None:
         with averaged(model, average), torch.no_grad():
             run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
             write_sheet([before(shown), model.decoder(shown)], run.folder / f"drawn-{step:06d}.png")
 
     model.train()
-    for step in run.steps(recipe["num_steps"], 500, check):
+    for step in run.steps(recipe["num_steps"], 500, validate_step):
         rng = np.random.default_rng((seed, step))
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"])
         images, encoded = photograph_batch(cache, next(batches), side, rng)

@@ -260,12 +260,12 @@ def main() -> None:
     run = TrainingRun(arguments.runs / "denoiser", objects, max_minutes=arguments.max_minutes)
     batches = shuffled_batches(len(train), recipe["batch_size"], seed, run.step)
 
-    def check(step: int) -> None:
+    def validate_step(step: int) -> None:
         with averaged(model, average):
             error = validate(model, vae, held_out, recipe, scale, run.folder / f"sheet-{step:06d}.png")
             run.write_log(step, held_out_error=round(error, 5))
 
-    for step in run.steps(recipe["num_steps"], 500, check):
+    for step in run.steps(recipe["num_steps"], 500, validate_step):
         rng = np.random.default_rng((seed, step))
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"], warmup=200)
         latents, condition = training_batch(train, next(batches), recipe, num_classes, rng)

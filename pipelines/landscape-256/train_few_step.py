@@ -62,7 +62,9 @@ class Critic(nn.Module):
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Return all logits of each picture, (B, N)."""
-        return torch.cat([head(one).flatten(1) for head, one in zip(self.heads, features, strict=True)], dim=1).float()
+        return torch.cat(
+            [head(level).flatten(1) for head, level in zip(self.heads, features, strict=True)], dim=1
+        ).float()
 
 
 def downward_features(unet: UNet2DModel, sample: torch.Tensor, timesteps: torch.Tensor) -> list[torch.Tensor]:
@@ -156,8 +158,8 @@ class Pairs:
             batch = self.batch(number).to(device)
             predict, start = guided(unet, batch.condition, self._recipe), batch.start(vae)
             with torch.autocast(device.type, torch.bfloat16):
-                found = draw(predict, "dpm-solver++", 20, start, batch.noise, self._recipe["noise_gain"])
-            drawn.append(torch.stack([start, found]).half().cpu())
+                picture = draw(predict, "dpm-solver++", 20, start, batch.noise, self._recipe["noise_gain"])
+            drawn.append(torch.stack([start, picture]).half().cpu())
         temporary = path.with_suffix(".tmp")
         torch.save(drawn, temporary)
         temporary.rename(path)
@@ -253,7 +255,7 @@ def main() -> None:
     pairs = Pairs(run.folder / "pairs.pt", unet, vae, train, recipe)
     batches, scheduler = shuffled_batches(len(train), recipe["batch_size"], seed, run.step), build_scheduler()
 
-    def check(step: int) -> None:
+    def validate_step(step: int) -> None:
         with averaged(model, average):
             difference = validate(unet, model, vae, held_out, recipe, run.folder / f"sheet-{step:06d}.png")
             run.write_log(step, held_out_difference=round(difference, 5))
@@ -262,7 +264,7 @@ def main() -> None:
         noised = scheduler.add_noise(latents, noise, timesteps)
         return critic(downward_features(unet, torch.cat([noised, batch.condition], dim=1), timesteps))
 
-    for step in run.steps(recipe["num_steps"], 250, check):
+    for step in run.steps(recipe["num_steps"], 250, validate_step):
         rng = np.random.default_rng((seed, step))
         factor = warmup_cosine(step, recipe["num_steps"])
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * factor
@@ -271,12 +273,12 @@ def main() -> None:
         noise = torch.from_numpy(rng.standard_normal(noisy.shape, dtype=np.float32)).to(device)
         with accelerator.autocast():
             velocity = model(unet, torch.cat([noisy, batch.condition], dim=1), timesteps).float()
-            found = leap(noisy, velocity, timesteps)
-            regression = (weights * (found - target).pow(2).mean(dim=(1, 2, 3))).mean()
+            leapt = leap(noisy, velocity, timesteps)
+            regression = (weights * (leapt - target).pow(2).mean(dim=(1, 2, 3))).mean()
             loss = regression
             if step >= recipe["adversarial_start"]:
                 critic.requires_grad_(False)
-                loss = loss - recipe["adversarial_weight"] * judge(found, batch, times, noise).mean()
+                loss = loss - recipe["adversarial_weight"] * judge(leapt, batch, times, noise).mean()
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -285,7 +287,7 @@ def main() -> None:
         critic.requires_grad_(True)
         with accelerator.autocast():
             real_logits = judge(batch.real, batch, times, noise)
-            drawn_logits = judge(found.detach(), batch, times, noise)
+            drawn_logits = judge(leapt.detach(), batch, times, noise)
             critic_loss = hinge_discriminator_loss(real_logits, drawn_logits)
         accelerator.backward(critic_loss)
         critic_optimizer.step()

@@ -125,11 +125,11 @@ def main() -> None:
     held_out = center_crops(val, range(min(24, len(val)))).to(device)
     batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
 
-    def check(step: int) -> None:
+    def validate_step(step: int) -> None:
         with averaged(model, average):
             run.write_log(step, **validate(model, held_out, run.folder / f"sheet-{step:06d}.png"))
 
-    for step in run.steps(recipe["num_steps"], 300, check):
+    for step in run.steps(recipe["num_steps"], 300, validate_step):
         rng = np.random.default_rng((seed, step))
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"])
         images = random_crops(cache, next(batches), recipe["crop_size"], rng).to(device)

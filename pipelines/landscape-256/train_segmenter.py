@@ -90,8 +90,8 @@ def validate(model: UperNetForSemanticSegmentation, cache: PhotoCache, short_sid
         photo, label_map = load_pair(cache, index, short_side)
         image = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].to(device).float() / 127.5 - 1
         logits = segmentation_logits(model, image)
-        found = functional.interpolate(logits, label_map.size[::-1], mode="bilinear").argmax(1)[0].cpu().numpy()
-        pairs = np.asarray(label_map).astype(np.int64).ravel() * num_classes + found.ravel()
+        predicted = functional.interpolate(logits, label_map.size[::-1], mode="bilinear").argmax(1)[0].cpu().numpy()
+        pairs = np.asarray(label_map).astype(np.int64).ravel() * num_classes + predicted.ravel()
         confusion += np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
     model.train()
     hits, union = np.diag(confusion), confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
@@ -117,11 +117,11 @@ def main() -> None:
     cache, held_out = PhotoCache(arguments.runs / "train"), PhotoCache(arguments.runs / "val")
     batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
 
-    def check(step: int) -> None:
+    def validate_step(step: int) -> None:
         with averaged(model, average):
             run.write_log(step, **validate(model, held_out, recipe["short_side"]))
 
-    for step in run.steps(recipe["num_steps"], 400, check):
+    for step in run.steps(recipe["num_steps"], 400, validate_step):
         rng = np.random.default_rng((seed, step))
         optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * warmup_cosine(step, recipe["num_steps"], floor=0.01)
         images, labels = training_batch(cache, next(batches), recipe["short_side"], rng)

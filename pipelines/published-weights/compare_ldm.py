@@ -96,7 +96,7 @@ def compare(original: Any, pipe: Any, latent_side: int, num_steps: int, numbers:
     label_map = np.random.default_rng(0).integers(0, NUM_CLASSES, (19, 23)).astype(np.uint8)
     full = label_planes(label_map, NUM_CLASSES, 4 * latent_side, 4 * latent_side)[None]
     planes = label_planes(label_map, NUM_CLASSES, latent_side, latent_side, samples_per_side=4)[None]
-    condition, unlabeled = (original.get_learned_conditioning(one) for one in (full, torch.zeros_like(full)))
+    condition, unlabeled = (original.get_learned_conditioning(planes) for planes in (full, torch.zeros_like(full)))
     with original.ema_scope():
         for timestep in TIMESTEPS:
             theirs = original.apply_model(noise, torch.tensor([timestep]), condition)
@@ -110,7 +110,7 @@ def compare(original: Any, pipe: Any, latent_side: int, num_steps: int, numbers:
         scheduler.set_begin_index(0)
         timesteps = scheduler.timesteps
         predict = label_predictor(pipe.unet, planes, NUM_CLASSES, GUIDANCE_SCALE)
-        ours = denoise(predict, scheduler, latents, noise, timesteps, lambda _index, _timestep, one: one)
+        ours = denoise(predict, scheduler, latents, noise, timesteps, lambda _index, _timestep, latents: latents)
         theirs = scheduler.add_noise(latents, noise, timesteps[:1])
         theirs = sample_original(original, theirs, condition, unlabeled, num_steps, len(timesteps))
         yield difference(f"{len(timesteps)} of {num_steps} DDIM steps, guidance {GUIDANCE_SCALE:g}", theirs, ours)

@@ -120,7 +120,7 @@ def _find_vvc() -> dict[str, str | None]:
     from sgc_diffusion.evaluation.codecs import ANCHORS
 
     try:
-        ANCHORS["vvc"].check()
+        ANCHORS["vvc"].require()
         return {"version": next(iter(ANCHORS["vvc"].versions().values())), "missing": None}
     except (ImportError, OSError) as error:
         return {"version": None, "missing": str(error)}

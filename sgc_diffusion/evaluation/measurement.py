@@ -74,7 +74,7 @@ def evaluate(
     """
     made = [make_codec(spec) for spec in expand_specs(codecs, budget)]
     for codec in made:
-        codec.check()
+        codec.require()
     out, work = Path(out), Path(work)
     progress = tqdm(disable=True) if progress is None else progress
     progress.set_description_str("reading pictures")

@@ -92,7 +92,7 @@ class TrainingRun:
         for name, value in values.items():
             self._recent.setdefault(name, []).append(float(value))
         if (self.step + 1) % every == 0:
-            means = {name: round(sum(found) / len(found), 5) for name, found in self._recent.items()}
+            means = {name: round(sum(recent) / len(recent), 5) for name, recent in self._recent.items()}
             self.write_log(self.step + 1, **means)
             self._recent.clear()
 

@@ -52,11 +52,11 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     else:
         content = _read_pickle(path)
     tensors = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else None
-    found = dict(tensors) if isinstance(tensors, dict) else {}
-    found = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
-    if not found:
+    state = dict(tensors) if isinstance(tensors, dict) else {}
+    state = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if not state:
         raise ValueError(f"`checkpoint` {path} holds no tensors by name; expected a dictionary with `state_dict`")
-    return found
+    return state
 
 
 def _read_pickle(path: Path) -> Any:
@@ -68,8 +68,8 @@ def _read_pickle(path: Path) -> Any:
         with torch.serialization.safe_globals([(InertObject, name) for name in unknown]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        found = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))  # torch's own advice is to execute the file
-        reason = found[1] if found else (str(error).splitlines() or [type(error).__name__])[0]
+        match = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))  # torch's own advice is to execute the file
+        reason = match[1] if match else (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"`checkpoint` {path} cannot be read safely ({reason}); download it again, or re-save its `state_dict` "
             "alone as .safetensors where you trust the file"
@@ -83,23 +83,23 @@ def take_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torc
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def check_names(found: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]], part: str) -> None:
+def check_names(tensors: dict[str, torch.Tensor], expected: dict[str, tuple[int, ...]], part: str) -> None:
     """Compare names and shapes of a checkpoint's part with those of its configuration.
 
     Args:
-        found: tensors of the checkpoint.
+        tensors: tensors of the checkpoint.
         expected: name → shape.
         part: what to call it in the message.
 
     Raises:
         ValueError: a tensor is missing, left over, or of another shape.
     """
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
+    missing = [name for name in expected if name not in tensors]
+    unknown = [name for name in tensors if name not in expected]
     shapes = [
-        f"{name} {tuple(found[name].shape)} instead of {shape}"
+        f"{name} {tuple(tensors[name].shape)} instead of {shape}"
         for name, shape in expected.items()
-        if name in found and tuple(found[name].shape) != tuple(shape)
+        if name in tensors and tuple(tensors[name].shape) != tuple(shape)
     ]
     for kind, names in (("lacks", missing), ("has unexpected", unknown), ("has of another shape", shapes)):
         if names:

@@ -84,7 +84,7 @@ def load_deeplab(name: str) -> TorchvisionSegmenter:
     if "classifier.4.weight" not in state:
         raise ValueError(f"`segmenter` {path} holds no weights of {architecture}: classifier.4.weight is missing")
     num_classes = len(state["classifier.4.weight"])
-    fitting = [one for one in NUMBERS if load_taxonomy(one).num_classes == num_classes]
+    fitting = [name for name in NUMBERS if load_taxonomy(name).num_classes == num_classes]
     if not fitting:
         raise ValueError(f"`segmenter` {path} has {num_classes} classes, the number of no known taxonomy")
     network = getattr(segmentation, architecture)(

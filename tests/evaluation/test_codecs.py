@@ -44,7 +44,7 @@ def ffmpeg_decode(path, size, pixel_format="rgb24", input_options=()):
 def test_an_anchor_brings_the_picture_back(name, size, photo, tmp_path):
     image = photo.resize(size, Image.Resampling.LANCZOS)
     codec = make_codec(f"{name}:{ANCHORS[name].parameter}={MIDDLE[name]}")
-    codec.check()
+    codec.require()
     path = tmp_path / f"x{codec.suffix}"
     codec.encode(image, path)
     decoded = codec.decode_image(path)
@@ -146,7 +146,7 @@ class Wobbly(Anchor):
         steps = np.random.default_rng(seed).integers(-3, 12, 60)
         self.sizes = np.maximum(20, 40 + np.cumsum(steps))
 
-    def check(self): ...
+    def require(self): ...
 
     def versions(self):
         return {}
@@ -332,7 +332,7 @@ def test_a_missing_tool_is_named_with_what_installs_it(monkeypatch):
     vvc._encoder.cache_clear()
     try:
         with pytest.raises(ImportError, match="put vvencapp"):
-            make_codec("vvc:qp=55").check()
+            make_codec("vvc:qp=55").require()
     finally:
         vvc._encoder.cache_clear()
 
@@ -345,14 +345,14 @@ def test_a_picture_too_small_for_a_codec_is_refused(tmp_path):
 
 def test_sgc_draws_by_seed_from_its_file(tiny_pipeline_folder, landscape, tmp_path):
     codec = make_codec(f"sgc:pipeline={tiny_pipeline_folder}:steps=2")
-    codec.check()
+    codec.require()
     path = tmp_path / "x.sgc"
     codec.encode(landscape(64, 48), path)
     first, again, other = (np.asarray(codec.decode_image(path, seed=seed)) for seed in (0, 0, 1))
     assert first.shape == (48, 64, 3)
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     with pytest.raises(ValueError, match="no known pipeline"):
-        make_codec("sgc:pipeline=nowhere").check()
+        make_codec("sgc:pipeline=nowhere").require()
 
 
 def test_sgc_keeps_a_budget_of_its_own(photo, tiny_pipeline_folder, tmp_path):

@@ -35,8 +35,8 @@ class Anchor(ABC):
     smallest_side: int = 1
 
     @abstractmethod
-    def check(self) -> None:
-        """As `Codec.check`."""
+    def require(self) -> None:
+        """Raise ImportError or OSError if the codec cannot run here; see `Codec.require`."""
 
     def load(self) -> None:
         """As `Codec.load`."""
@@ -79,9 +79,9 @@ class AnchorCodec(Codec):
         self.anchor = anchor
         self.family, self.suffix = anchor.name, anchor.suffix
 
-    def check(self) -> None:
+    def require(self) -> None:
         """See the base class."""
-        self.anchor.check()
+        self.anchor.require()
 
     def load(self) -> None:
         """See the base class."""

@@ -36,7 +36,7 @@ class Codec(ABC):
     needs_budget: bool = False
 
     @abstractmethod
-    def check(self) -> None:
+    def require(self) -> None:
         """Raise ImportError or OSError, saying what to install, where a tool is missing. Imports nothing heavy."""
 
     def load(self) -> None:

@@ -26,7 +26,7 @@ class Hevc(Anchor):
     presets = (51, 47, 43, 37)
     smallest_side = 16
 
-    def check(self) -> None:
+    def require(self) -> None:
         """See the base class."""
         require_package("av", "PyAV", "vvc", "HEVC")
 

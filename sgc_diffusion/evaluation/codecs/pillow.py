@@ -40,7 +40,7 @@ class PillowAnchor(Anchor):
     options: Callable[[Image.Image, float], dict[str, Any]]
     feature: str | None
 
-    def check(self) -> None:
+    def require(self) -> None:
         """See the base class."""
         if self.feature is None:
             require_package("pillow_jxl", "pillow-jxl-plugin", "eval", self.title)

@@ -91,7 +91,7 @@ class SgcCodec(Codec):
         parts += [f"≤ {self._max_bytes} B"] if self._max_bytes is not None else []
         self.title = ", ".join([f"SGC ({shown.get('pipeline', DEFAULT_PIPELINE)})", *parts])
 
-    def check(self) -> None:
+    def require(self) -> None:
         """See the base class; a pipeline that leads nowhere is found here, before any picture is opened."""
         if self.pipeline_name not in FROM_HUB:
             resolve_name(self.pipeline_name)

@@ -35,7 +35,7 @@ class Vvc(Anchor):
     presets = (63, 55, 47, 39)
     smallest_side = 16
 
-    def check(self) -> None:
+    def require(self) -> None:
         """See the base class."""
         require_package("av", "PyAV, which decodes", "vvc", "VVC")
         _encoder()
