@@ -132,8 +132,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         if name == "scheduler" and name in self.__dict__:
             if not isinstance(value, SchedulerMixin):
                 raise ValueError(
-                    f"`scheduler` of a pipeline must be a diffusers scheduler, got {value!r}; a sampler that a file can "
-                    "name is given when it is drawn: pipe.decompress(data, scheduler=...)"
+                    f"`scheduler` of a pipeline must be a diffusers scheduler, got {value!r}; a sampler that files can "
+                    "name is given when they are drawn: pipe.decompress(data, scheduler=...)"
                 )
             self.register_to_config(scheduler_draws=True)
         super().__setattr__(name, value)
@@ -354,7 +354,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             output_type: `pil`, `np` (H, W, 3) in [0, 1], `pt` (3, H, W) in [0, 1], or `latent`, the latents (C, h, w)
                 of the last step.
             return_dict: False returns a tuple.
-            callback_on_step_end: called as in diffusers after each step; may return changed `latents`.
+            callback_on_step_end: called as in diffusers after each step, a function or a `PipelineCallback`; may return
+                changed `latents`.
             callback_on_step_end_tensor_inputs: names of the tensors that the callback gets; only `latents`.
             max_pixels: refuse to draw a picture with more pixels, whatever a file says; None for no limit.
 
@@ -373,7 +374,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         payloads = [payload] if isinstance(payload, SemanticPayload) else payload
         check_payloads(payloads, max_pixels)
         check_generator(generator, len(payloads))
-        tensor_inputs = callback_on_step_end_tensor_inputs
+        tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
         check_outputs(output_type, callback_on_step_end, tensor_inputs, self._callback_tensor_inputs)
         wishes = {"num_inference_steps": num_inference_steps, "strength": strength}
         wishes |= {"guidance_scale": guidance_scale, "scheduler": scheduler}

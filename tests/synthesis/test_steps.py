@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 
 from sgc_diffusion.synthesis.few_step import FewStepHead
 
@@ -31,6 +32,20 @@ def test_a_callback_gets_the_tensors_that_it_asked_for(tiny_pipeline, payload, n
         callback_on_step_end_tensor_inputs=names,
     )
     assert seen and all(given == expected for given in seen)
+
+
+class Zeros(PipelineCallback):
+    tensor_inputs = ["latents"]  # noqa: RUF012 - as diffusers has it
+
+    def callback_fn(self, pipeline, step_index, timestep, callback_kwargs):
+        return {"latents": torch.zeros_like(callback_kwargs["latents"])}
+
+
+def test_callback_objects_of_diffusers_are_taken(tiny_pipeline, payload):
+    callback = MultiPipelineCallbacks([Zeros(cutoff_step_ratio=None, cutoff_step_index=0)])
+    options = {"callback_on_step_end_tensor_inputs": [], "output_type": "latent"}
+    latents = tiny_pipeline(payload, callback_on_step_end=callback, **options).images
+    assert torch.count_nonzero(latents) == 0
 
 
 def test_a_callback_can_stop_the_drawing(tiny_pipeline, payload):
