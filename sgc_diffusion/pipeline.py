@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ImagePipelineOutput
+from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin
 from PIL import Image
 
 from sgc_diffusion import bitstream
@@ -130,6 +130,11 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a component as diffusers does; a scheduler that replaces another draws, whatever a file names."""
         if name == "scheduler" and name in self.__dict__:
+            if not isinstance(value, SchedulerMixin):
+                raise ValueError(
+                    f"`scheduler` of a pipeline must be a diffusers scheduler, got {value!r}; a sampler that a file can "
+                    "name is given when it is drawn: pipe.decompress(data, scheduler=...)"
+                )
             self.register_to_config(scheduler_draws=True)
         super().__setattr__(name, value)
 

@@ -144,5 +144,5 @@ def computing_device(network: nn.Module) -> torch.device:
     if device.type != "meta":
         return device
     hooks = (getattr(module, "_hf_hook", None) for module in network.modules())
-    places = [hook.execution_device for hook in hooks if getattr(hook, "execution_device", None) is not None]
-    return torch.device(places[0]) if places else device
+    places = (getattr(hook, "execution_device", None) for hook in hooks)
+    return next((torch.device(place) for place in places if place is not None), device)

@@ -163,3 +163,38 @@ def test_neither_loading_nor_saving_prints_anything(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"dtype": "float16"}, "dtype"),
+        ({"dtype": {"unet": 16}}, "dtype"),
+        ({"scheduler": "ddim"}, "scheduler"),
+        ({"segmenter": 7}, "segmenter"),
+        ({"segmenter": nn.Linear(1, 1)}, "segmenter"),
+        ({"controlnet": 7}, "controlnet"),
+        ({"preset": 7}, "preset"),
+        ({"profile": "landscape"}, "profile"),
+        ({"label_resampling": "linear"}, "label_resampling"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_by_the_name_of_the_argument(tiny_pipeline_folder, arguments, name):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        load(tiny_pipeline_folder, **arguments)
+
+
+def test_what_cannot_be_set_is_refused_by_name(tiny_pipeline):
+    with pytest.raises(ValueError, match="`scheduler` of a pipeline must be a diffusers scheduler, got 'ddim'"):
+        tiny_pipeline.scheduler = "ddim"
+    with pytest.raises(ValueError, match="`dtype`"):
+        SemanticCompressionPipeline.from_pipe(tiny_pipeline, dtype="float16")
+    with pytest.raises(ValueError, match="`pipeline` is a int"):
+        SemanticCompressionPipeline.from_pipe(7)
+    with pytest.raises(ValueError, match="`segmenter`"):
+        tiny_pipeline.use_segmenter(None)
+    for side in ("64", 0, -16, 24, 64.5):
+        with pytest.raises(ValueError, match="`tile_side`"):
+            tiny_pipeline.enable_tiling(side)
+    tiny_pipeline.enable_tiling(np.int64(64))
+    assert tiny_pipeline.tile_side == 8
