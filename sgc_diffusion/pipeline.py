@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, ImagePipelineOutput
+from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin
 from PIL import Image
 
 from sgc_diffusion import bitstream
@@ -115,9 +115,9 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             ValueError: an unknown name, parts that do not fit each other, or a segmenter whose labels cannot be mapped
                 to the taxonomy.
         """
-        if taxonomy not in NUMBERS:
+        if not isinstance(taxonomy, str) or taxonomy not in NUMBERS:
             raise ValueError(f"`taxonomy` must be one of {', '.join(NUMBERS)}, got {taxonomy!r}")
-        if profile not in PROFILES:
+        if not isinstance(profile, str) or profile not in PROFILES:
             raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {profile!r}")
         preset_values(preset)
         self.register_to_config(
@@ -131,6 +131,11 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a component as diffusers does; a scheduler that replaces another draws, whatever a file names."""
         if name == "scheduler" and name in self.__dict__:
+            if not isinstance(value, SchedulerMixin):
+                raise ValueError(
+                    f"`scheduler` of a pipeline must be a diffusers scheduler, got {value!r}; a sampler that files can "
+                    "name is given when they are drawn: pipe.decompress(data, scheduler=...)"
+                )
             self.register_to_config(scheduler_draws=True)
         super().__setattr__(name, value)
 
@@ -359,7 +364,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             output_type: `pil`, `np` (H, W, 3) in [0, 1], `pt` (3, H, W) in [0, 1], or `latent`, the latents (C, h, w)
                 of the last step.
             return_dict: False returns a tuple.
-            callback_on_step_end: called as in diffusers after each step; may return changed `latents`.
+            callback_on_step_end: called as in diffusers after each step, a function or a `PipelineCallback`; may return
+                changed `latents`.
             callback_on_step_end_tensor_inputs: names of the tensors that the callback gets; only `latents`.
             max_pixels: refuse to draw a picture with more pixels, whatever a file says; None for no limit.
 
@@ -378,7 +384,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         payloads = [payload] if isinstance(payload, SemanticPayload) else payload
         check_payloads(payloads, max_pixels)
         check_generator(generator, len(payloads))
-        tensor_inputs = callback_on_step_end_tensor_inputs
+        tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
         check_outputs(output_type, callback_on_step_end, tensor_inputs, self._callback_tensor_inputs)
         wishes = {"num_inference_steps": num_inference_steps, "strength": strength}
         wishes |= {"guidance_scale": guidance_scale, "scheduler": scheduler}

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sgc_diffusion import ColorLayer, LabelLayer, SemanticCompressionPipeline, SemanticPayload
 from sgc_diffusion.synthesis.tiling import OVERLAP, seam_energy, tile_windows
@@ -56,6 +57,11 @@ def test_offloading_needs_an_accelerator_and_draws_the_same_picture(load):
     if torch.accelerator.is_available():
         pipeline.enable_model_cpu_offload()
         assert np.abs(draw(pipeline, make_payload()) - expected).mean() < 0.01
+        pipeline = load()
+        pipeline.enable_sequential_cpu_offload()
+        assert np.abs(draw(pipeline, make_payload()) - expected).mean() < 0.01
+        if pipeline.segmenter is not None:
+            assert pipeline.analyze(Image.new("RGB", (64, 48))) == load().analyze(Image.new("RGB", (64, 48)))
     else:
         for enable in (pipeline.enable_model_cpu_offload, pipeline.enable_sequential_cpu_offload):
             with pytest.raises(RuntimeError, match="requires accelerator, but not found"):

@@ -81,15 +81,22 @@ def test_seed_of_the_file_decides_the_noise_unless_a_generator_is_given(tiny_pip
 
 
 def test_guidance_of_one_is_the_plain_prediction(tiny_pipeline, payload):
-    """It is drawn by what the denoiser says to the labels alone, asked once a step; other scales ask twice."""
     asked = []
-    tiny_pipeline.unet.register_forward_hook(lambda module, inputs, output: asked.append((inputs[0], output.sample)))
-    drawn = [tiny_pipeline(payload, guidance_scale=scale, output_type="latent").images[0] for scale in (1.0, 4.0)]
-    half = len(asked) // 2
-    assert [len(stacked) for stacked, _ in asked] == [1] * half + [2] * half
-    without, labeled = asked[half][0]
-    assert torch.equal(labeled, asked[0][0][0]) and not torch.equal(without, labeled)
-    assert not torch.allclose(*drawn)
+
+    def double_what_has_no_labels(unet, inputs, output):
+        planes = inputs[0][:, 4 : 4 + 24]
+        has_labels = planes.sum(dim=(1, 2, 3)) > 0
+        asked.append(has_labels.tolist())
+        output.sample[~has_labels] *= 2
+
+    def draw(guidance_scale):
+        return tiny_pipeline(payload, guidance_scale=guidance_scale, output_type="latent").images
+
+    plain, guided = draw(1.0), draw(4.0)
+    tiny_pipeline.unet.register_forward_hook(double_what_has_no_labels)
+    assert torch.equal(draw(1.0), plain) and set(map(tuple, asked)) == {(True,)}
+    asked.clear()
+    assert not torch.allclose(draw(4.0), guided) and set(map(tuple, asked)) == {(False, True)}
 
 
 def test_output_types_agree(tiny_pipeline, payload):
@@ -148,7 +155,7 @@ def test_something_that_is_no_payload_or_picture_or_file_is_refused(tiny_pipelin
     with pytest.raises(ValueError, match="`payload`"):
         tiny_pipeline(b"bytes")
     with pytest.raises(ValueError, match="`image`"):
-        tiny_pipeline.analyze("photo.jpg")
+        tiny_pipeline.analyze(7)
     with pytest.raises(BitstreamError):
         tiny_pipeline.decompress(b"GIF89a")
 

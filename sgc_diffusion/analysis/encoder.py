@@ -24,7 +24,8 @@ from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_p
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
-from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
+from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
+from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.taxonomy import load_taxonomy, reductions
 
 FINE_LABEL_CELLS, FINE_COLOR_CELLS = 125 * 128, 64 * 64  # of the maps that rate control reduces
@@ -98,6 +99,7 @@ class EncoderSettings:
     sealed: bool = False
 
     def __post_init__(self) -> None:
+        plain_integer("color_quality", self.color_quality, 0, len(STEPS) - 1)
         if self.max_bytes is not None and self.target_bpp is not None:
             raise ValueError("`max_bytes` and `target_bpp` are both given; give one of them")
         if self.max_bytes is not None and not (_is_integer(self.max_bytes) and self.max_bytes >= 1):

@@ -110,7 +110,7 @@ def _segment_plain(segmenter: nn.Module, image: Image.Image, short_side: int, si
     fed = [min(MAX_ASPECT * short_side, max(32, 32 * round(side * scale / 32))) for side in image.size]
     resized = np.array(image.resize((fed[0], fed[1]), Image.Resampling.BILINEAR, reducing_gap=2.0))
     parameter = next(segmenter.parameters())
-    pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(parameter.device)
+    pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(computing_device(segmenter))
     logits = segmenter(pixels.to(parameter.dtype) / 127.5 - 1).logits.float()
     return functional.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(dim=1)[0]
 
@@ -127,7 +127,7 @@ def _segment_processed(segmenter: nn.Module, processor: Any, image: Image.Image,
         arguments["do_center_crop"] = False
     parameter = next(segmenter.parameters())
     inputs = {
-        name: value.to(parameter.device, parameter.dtype if value.is_floating_point() else None)
+        name: value.to(computing_device(segmenter), parameter.dtype if value.is_floating_point() else None)
         for name, value in processor(**arguments).items()
         if isinstance(value, torch.Tensor)
     }
@@ -136,3 +136,13 @@ def _segment_processed(segmenter: nn.Module, processor: Any, image: Image.Image,
         if getattr(outputs, name, None) is not None:
             setattr(outputs, name, getattr(outputs, name).float())
     return processor.post_process_semantic_segmentation(outputs, target_sizes=[size])[0]
+
+
+def computing_device(network: nn.Module) -> torch.device:
+    """Return where a network computes; one whose layers are offloaded one by one lies elsewhere until it does."""
+    device = next(network.parameters()).device
+    if device.type != "meta":
+        return device
+    hooks = (getattr(module, "_hf_hook", None) for module in network.modules())
+    places = (getattr(hook, "execution_device", None) for hook in hooks)
+    return next((torch.device(place) for place in places if place is not None), device)

@@ -98,9 +98,9 @@ class DecoderRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.profile not in PROFILES:
+        if not isinstance(self.profile, str) or self.profile not in PROFILES:
             raise ValueError(f"`profile` must be one of {', '.join(PROFILES)}, got {self.profile!r}")
-        if self.scheduler not in SCHEDULERS:
+        if not isinstance(self.scheduler, str) or self.scheduler not in SCHEDULERS:
             raise ValueError(f"`scheduler` must be one of {', '.join(SCHEDULERS)}, got {self.scheduler!r}")
         for name, lowest, highest in (("weights_hash", 0, 65535), ("num_inference_steps", 1, 1000), ("seed", 0, 65535)):
             object.__setattr__(self, name, plain_integer(name, getattr(self, name), lowest, highest))
@@ -134,6 +134,6 @@ def preset_values(name: str) -> dict[str, Any]:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {name!r}")
     return asdict(PRESETS[name])

@@ -18,7 +18,11 @@ from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.steps import StepObserver
 
 BATCH_PIXELS = 2**20
-"""How many pixels are drawn together at most; a longer list is drawn in parts."""
+"""How many pixels are drawn together at most; a longer list is drawn in parts, so its memory is that of one picture.
+
+Measured with `landscape-256` in float32, two steps: 617 MB when it is loaded, at most 1,094 MB while it draws one
+picture of 1024×1024 and 1,093 MB for four; 674 MB for one of 256×256 and 1,159 MB for sixteen.
+"""
 
 # payloads of one size, their recipe, generators, observer → pixels (B, 3, H, W) in [−1, 1]
 Draw = Callable[

@@ -15,6 +15,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional
 
+from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.synthesis.first_stage import FirstStage, decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler, build_scheduler, denoise, select_timesteps
 from sgc_diffusion.synthesis.request import DrawingRecipe
@@ -130,9 +131,9 @@ def tile_latents(vae: FirstStage, unet: Any, tile_side: int | None) -> int:
     """
     factor, multiple = downsampling_factor(vae), _multiple(vae, unet)
     side = native_side(unet) * factor if tile_side is None else tile_side
-    if side < multiple or side % multiple:
+    if plain_integer("tile_side", side, 1, 2**31) % multiple:
         raise ValueError(f"`tile_side` must be a multiple of {multiple} pixels, got {side}")
-    return side // factor
+    return int(side) // factor
 
 
 def _multiple(vae: FirstStage, unet: Any) -> int:

@@ -121,7 +121,7 @@ def check_outputs(output_type: object, callback: object, tensor_inputs: object, 
         tensor_inputs: names of the tensors that the callback wants.
         allowed: names of the tensors that it can get.
     """
-    if output_type not in OUTPUT_TYPES:
+    if not isinstance(output_type, str) or output_type not in OUTPUT_TYPES:
         raise ValueError(f"`output_type` must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
     if callback is not None and not callable(callback):
         raise ValueError(

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -31,6 +30,11 @@ class InterruptionMixin:
     Each thread that draws with the pipeline has a call of its own. What a callback asks or says is of the call that it
     belongs to. Elsewhere it is of all calls that run, so that a button can stop them, or else of the last that ended.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: dict[int, CallState] = {}  # of each thread
+        self._last_call = CallState()
 
     @property
     def interrupt(self) -> bool:
@@ -65,15 +69,6 @@ class InterruptionMixin:
                 del self._calls[thread]
             else:
                 self._calls[thread] = outer
-
-    @cached_property
-    def _calls(self) -> dict[int, CallState]:
-        """Thread → its call."""
-        return {}
-
-    @cached_property
-    def _last_call(self) -> CallState:
-        return CallState()
 
     def _calls_meant(self) -> list[CallState]:
         own = self._calls.get(threading.get_ident())

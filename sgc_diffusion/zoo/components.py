@@ -12,7 +12,7 @@ from torch import nn
 
 from sgc_diffusion.zoo.hub import HubOptions
 from sgc_diffusion.zoo.identity import hash_components
-from sgc_diffusion.zoo.loading import LoadingOptions, load_pipeline, share_components
+from sgc_diffusion.zoo.loading import LoadingOptions, check_dtype, load_pipeline, quiet_libraries, share_components
 from sgc_diffusion.zoo.segmenters import segmenter_table
 
 logger = logging.getLogger(__name__)
@@ -104,6 +104,8 @@ class ComponentsMixin:
         Raises:
             ValueError: a pipeline that lacks a part which this family needs, or a name that is none of its parts.
         """
+        if dtype is not None:
+            check_dtype(dtype)
         family = type(pipeline) if isinstance(pipeline, cls) else cls
         shared = share_components(family, pipeline, components)
         return shared if dtype is None else shared.to(dtype=dtype)
@@ -117,9 +119,10 @@ class ComponentsMixin:
             )
             self.register_modules(segmenter=None)
         try:
-            super().save_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
-                save_directory, *arguments, **options
-            )
+            with quiet_libraries():
+                super().save_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
+                    save_directory, *arguments, **options
+                )
         finally:
             self.register_modules(segmenter=segmenter)
 

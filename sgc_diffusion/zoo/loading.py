@@ -45,6 +45,9 @@ class LoadingOptions:
         use_safetensors: False allows pickled weights.
         device_map: as in diffusers.
         components: parts and settings that replace the saved ones, by name.
+
+    Raises:
+        ValueError: a dtype of another type.
     """
 
     hub: HubOptions = field(default_factory=HubOptions)
@@ -53,6 +56,10 @@ class LoadingOptions:
     use_safetensors: bool | None = None
     device_map: str | dict[str, Any] | None = None
     components: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for dtype in self.dtype.values() if isinstance(self.dtype, dict) else [self.dtype]:
+            check_dtype(dtype)
 
     def arguments(self) -> dict[str, Any]:
         """Return what diffusers is told, without what the Hub is and without components."""
@@ -119,6 +126,12 @@ def share_components(family: Any, pipeline: DiffusionPipeline, components: dict[
     others = {name: value for name, value in pipeline.config.items() if name not in (*parts, *settings)}
     shared.register_to_config(**{f"_{name.lstrip('_')}": value for name, value in others.items()})  # as in diffusers
     return shared
+
+
+def check_dtype(dtype: object) -> None:
+    """Raise ValueError for something that is no type of weights."""
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"`dtype` must be a torch.dtype such as torch.float16, got {dtype!r}")
 
 
 def check_names(family: Any, names: Iterable[str]) -> None:
@@ -191,7 +204,7 @@ def _family_of(index: dict[str, Any], name: str) -> Any:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep the progress bars and warnings of the libraries to themselves while something is loaded.
+    """Keep the progress bars and warnings of the libraries to themselves while something is loaded or saved.
 
     Downloads keep their progress bar: those can take minutes.
     """

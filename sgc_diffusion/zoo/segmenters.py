@@ -96,9 +96,14 @@ def label_names(segmenter: nn.Module) -> tuple[str, ...]:
     """Return the names of a segmenter's labels in the order of their ids.
 
     Raises:
-        ValueError: an id without a name.
+        ValueError: something that is no segmenter, or an id without a name.
     """
-    config: Any = segmenter.config
+    config: Any = getattr(segmenter, "config", None)
+    if not hasattr(config, "id2label"):
+        raise ValueError(
+            f"`segmenter` must be a model that names its labels in `config.id2label`, got {type(segmenter).__name__}; "
+            "give one of transformers, or the name of one"
+        )
     missing = set(range(config.num_labels)) - set(config.id2label)
     if missing:
         raise ValueError(

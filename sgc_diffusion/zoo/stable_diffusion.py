@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from diffusers import ControlNetModel, StableDiffusionPipeline
+from diffusers import ControlNetModel
 from torch import nn
 
 from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
@@ -31,6 +31,8 @@ def load_components(
         ValueError: a base or a ControlNet that is something else.
         OSError: one that cannot be reached.
     """
+    from diffusers import StableDiffusionPipeline  # which takes a second, and without torchvision warns of its parts
+
     source = resolve_name(base)
     if not isinstance(controlnet, nn.Module):
         check_place("controlnet", str(controlnet))

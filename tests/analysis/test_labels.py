@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from accelerate import cpu_offload
 from PIL import Image
 from torch import nn
 
-from sgc_diffusion.analysis.labels import segment_image, segment_images
+from sgc_diffusion.analysis.labels import computing_device, segment_image, segment_images
 
 GRAY = Image.new("RGB", (16, 16), "gray")
 
@@ -54,3 +55,10 @@ def test_a_label_without_a_name_is_refused():
     segmenter = OneLabel(300, 600, num_named=24)
     with pytest.raises(ValueError, match="`segmenter` gave label 300, but it has names for only 24 classes"):
         segment_images(segmenter, [GRAY], short_side=32, class_ids=np.arange(24, dtype=np.uint8))
+
+
+def test_a_network_that_is_offloaded_by_layers_is_fed_where_it_computes():
+    network = nn.Sequential(nn.Conv2d(3, 2, 1))
+    assert computing_device(network) == torch.device("cpu")
+    cpu_offload(network, execution_device=torch.device("cpu"))
+    assert network[0].weight.is_meta and computing_device(network) == torch.device("cpu")

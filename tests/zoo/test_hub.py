@@ -117,7 +117,7 @@ def load_from_hub(tmp_path, tiny_pipeline_folder):
 
 
 def test_hub_ids_load_or_say_what_is_wrong_with_them(load_from_hub, tmp_path):
-    from sgc_diffusion.zoo.names import hash_weights
+    from sgc_diffusion import SemanticCompressionPipeline
 
     expected = {
         ("owner/pipeline", ()): "SegformerForSemanticSegmentation",
@@ -137,4 +137,5 @@ def test_hub_ids_load_or_say_what_is_wrong_with_them(load_from_hub, tmp_path):
     for line, (case, message) in zip(lines, expected.items(), strict=True):
         assert message in line, case
     _, weights_hash, has_processor = lines[0].split()
-    assert int(weights_hash) == hash_weights(tmp_path / "pipeline") and has_processor == "True"
+    pipeline = SemanticCompressionPipeline.from_pretrained(tmp_path / "pipeline")
+    assert int(weights_hash) == pipeline.weights_hash and has_processor == "True"
