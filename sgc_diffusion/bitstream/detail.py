@@ -59,18 +59,18 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
         flat[index % 3][index // 3] = None  # half of the memory
     bodies = []
     for level in levels:
-        body, state = _encode(state, level, choices, truth)
+        body, state = _encode(state, level, choices, truth, in_place=True)  # or memory would hold two states
         bodies.append(body)
     return bodies
 
 
 def _encode(
-    before: DetailState, level: int, choices: TransformChoices, truth: list[np.ndarray]
+    before: DetailState, level: int, choices: TransformChoices, truth: list[np.ndarray], *, in_place: bool = False
 ) -> tuple[bytes, DetailState]:
     decider = EncodingDecider()
     if before.choices is None:
         code_choices(decider, choices)
-    after = _refined(before, level, choices, decider, truth)
+    after = _refined(before, level, choices, decider, truth, in_place=in_place)
     return decider.encoder.finish(), after
 
 
@@ -80,6 +80,8 @@ def _refined(
     choices: TransformChoices,
     decider: Decider,
     truth: list[np.ndarray] | None,
+    *,
+    in_place: bool = False,
 ) -> DetailState:
     """Return what is known after a level whose decisions `decider` answers."""
 
@@ -87,8 +89,9 @@ def _refined(
         coefficients = known_coefficients(bands, coarser_than=1)
         return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
-    bands = [replace(band) for band in before.bands]
-    PlaneCoder(bands, decider, load_detail_tables()["weights"], truth, find_lows).code_level(level)
+    bands = list(before.bands) if in_place else [replace(band) for band in before.bands]
+    weights = load_detail_tables()["weights"]
+    PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level)
     return replace(before, bands=tuple(bands), choices=choices)
 
 

@@ -63,6 +63,8 @@ class PlaneCoder:
         weights: np.ndarray,
         truth: list[np.ndarray] | None,
         find_lows: Callable[[list[Band]], list[np.ndarray]],
+        *,
+        copies: bool = False,
     ) -> None:
         """Set up.
 
@@ -72,10 +74,11 @@ class PlaneCoder:
             weights: (3, 4, 4, 10) uint8 of the features, by channel, orientation and turn.
             truth: phases (4, …) int16 of the true coefficients of each band, or None in a decoder.
             find_lows: who returns Co and Cg at even rows and columns, (h, w) int16 each, from what is known.
+            copies: whether the arrays of the bands belong to others too and are copied before they change.
         """
         self._order, self._decider, self._weights = bands, decider, weights
         self._bands = {(band.channel, band.scale, band.orientation): band for band in bands}
-        self._find_lows = find_lows
+        self._find_lows, self._copies = find_lows, copies
         self._truth = truth or [None] * len(bands)
         self._threads = ThreadPoolExecutor(_NUM_THREADS)  # none is started for a small picture
 
@@ -84,7 +87,8 @@ class PlaneCoder:
         self._lows: list[np.ndarray] | None = None
         for band, truth in zip(self._order, self._truth, strict=True):
             if band.rows and band.columns and band.plane > band.target_plane(level):
-                band.unshare()
+                if self._copies:
+                    band.unshare()
                 for plane in range(band.plane - 1, band.target_plane(level) - 1, -1):
                     self._code_plane(band, plane, truth)
 
