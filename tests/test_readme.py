@@ -48,7 +48,9 @@ def test_the_lines_of_the_command_work_when_pasted(folder, capsys):
         assert words[0] == "sgc"
         assert main(words[1:]) == 0, line
         shown[words[1]] = capsys.readouterr().out
-    assert sorted(path.name for path in folder.glob("*.sgc")) == ["photo.sgc", "sealed.sgc", "small.sgc"]
+    assert sorted(path.name for path in folder.glob("*.sgc")) == [
+        *("exact.sgc", "photo.sgc", "sealed.sgc", "small.sgc", "thin.sgc")
+    ]
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("lake.sgc")) == [
         "archive/lake.sgc",
         "archive/norway/lake.sgc",

@@ -52,6 +52,7 @@ def test_bytes_are_kept_to_and_steps_commute(archive, run):
         assert run("thin", source, "-o", archive / "c.sgc", "--max-bytes", second, "--force")[0] == 0
         assert (archive / "b.sgc").read_bytes() == (archive / "c.sgc").read_bytes()
         assert (archive / "a.sgc").stat().st_size <= first
+    assert levels(archive / "a.sgc") == [1, 4, 8, 15] and levels(archive / "b.sgc") == [1, 4, 8]
 
 
 def test_colors_alone_and_too_few_bytes(archive, run):
