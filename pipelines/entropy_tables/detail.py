@@ -24,12 +24,12 @@ import torch
 from PIL import Image
 from train import write_tables
 
-from sgc_diffusion.payload import picture_transform
-from sgc_diffusion.payload import detail_bands as geometry
 from sgc_diffusion.bitstream.detail import code_choices
-from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.bitstream.detail_context import TABLE_SHAPES, Groups
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
+from sgc_diffusion.payload import detail_bands as geometry
+from sgc_diffusion.payload import picture_transform
+from sgc_diffusion.payload.detail_coefficients import known_coefficients
 
 logger = logging.getLogger(__name__)
 UNITS_PER_NAT = 32
