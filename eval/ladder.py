@@ -13,6 +13,7 @@ import argparse
 import io
 import json
 import logging
+import platform
 import sys
 import time
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from PIL import Image
 
 from sgc_diffusion.bitstream import detail
 from sgc_diffusion.bitstream.color_stream import encode_color
+from sgc_diffusion.evaluation.measurement import commit
 from sgc_diffusion.payload import color_transform
 from sgc_diffusion.payload.detail import likeness, nothing_known
 
@@ -87,8 +89,8 @@ def measure(picture: np.ndarray) -> dict:
     """Return everything measured of one picture."""
     square = Image.fromarray(picture).resize((GRID, GRID), Image.Resampling.BOX)
     quality = color_transform.DEFAULT_QUALITY
-    coefficients = color_transform.forward(np.asarray(square), quality)
-    color_map = color_transform.inverse(coefficients, quality)
+    coefficients = color_transform.quantize(np.asarray(square), quality)
+    color_map = color_transform.dequantize(coefficients, quality)
     size_bytes = len(encode_color(coefficients, quality)) + LAYER_OVERHEAD
     start = time.process_time()
     bodies = detail.encode_levels(picture, color_map)
@@ -165,7 +167,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    report = {"command": " ".join(["python", "eval/ladder.py", *sys.argv[1:]]), "pictures": {}, "means": {}}
+    report = {
+        "command": " ".join(["python", "eval/ladder.py", *sys.argv[1:]]),
+        "commit": commit(),
+        "platform": platform.platform(),
+        "pictures": {},
+        "means": {},
+    }
     for folder in arguments.images:
         measured = {}
         for name, picture in read_squares([folder], arguments.size):
