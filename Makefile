@@ -30,7 +30,7 @@ test: $(VENV)/test-installed ## run the test suite, offline
 lint: $(VENV)/test-installed ## format and check
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean: ## remove the virtual environment and outputs
 	rm -rf $(VENV) demo-output

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -49,9 +50,9 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
     """
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
-    state = nothing_known(*picture.shape[:2], color_map)
+    state = nothing_known(picture.shape[0], picture.shape[1], color_map)
     channels, choices = forward(picture, color_map)
-    flat = [[band for scale in channel for band in scale] for channel in channels]
+    flat: list[list[Any]] = [[band for scale in channel for band in scale] for channel in channels]
     channels.clear()
     truth = []
     for index in range(len(state.bands)):
@@ -102,7 +103,12 @@ def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
         after: of `decode_level` with this level and `before`.
         level: its number, 0 … 15.
         before: what the levels below it gave, or `nothing_known`.
+
+    Raises:
+        ValueError: a state that knows nothing.
     """
+    if after.choices is None:
+        raise ValueError("`after` must come from at least one level, got a state that knows nothing")
     return _encode(before, level, after.choices, [band.phases() for band in after.bands])[0]
 
 

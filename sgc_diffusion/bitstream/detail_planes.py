@@ -23,6 +23,9 @@ For each plane p of a band, from high to low:
 Each list of decisions between two semicolons or steps is one batch of `rans`. Scales of 8 and more count as 8.
 """
 
+# What is optional of a band and its surroundings is there whenever coefficients are coded, which pyright cannot see.
+# pyright: reportOptionalSubscript=false, reportArgumentType=false, reportCallIssue=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -45,12 +48,14 @@ class Decider(Protocol):
 
     def weigh(self, groups: Groups) -> np.ndarray:
         """Return what `answer` needs for each decision, (n, …), from the places in the tables."""
+        ...
 
     def expect(self, num_decisions: int) -> None:
         """Reject a batch that the rest of the bytes cannot hold, before work is done for it."""
 
     def answer(self, weighed: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
         """Return the decisions (n,) bool; `truth` is what they are, known to encoders."""
+        ...
 
 
 class PlaneCoder:

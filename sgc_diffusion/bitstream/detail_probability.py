@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class _Weighing:
 
     def weigh(self, groups: Groups) -> np.ndarray:
         """Return probabilities (n,) uint16 in 1/4096."""
-        odds: np.ndarray | None = None
+        odds: Any = None
         for sources, places in groups:
             entries = np.full((), 0 if odds is not None else _MOST_ODDS, dtype=np.int16)
             for name, constants in sources:
@@ -56,7 +57,7 @@ class EncodingDecider(_Weighing):
     def expect(self, num_decisions: int) -> None:
         """An encoder expects anything."""
 
-    def answer(self, weighed: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
+    def answer(self, weighed: np.ndarray, truth: Any) -> np.ndarray:
         """Note the true decisions and return them."""
         self.encoder.encode(truth, weighed)
         return truth

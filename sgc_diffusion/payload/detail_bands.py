@@ -12,6 +12,7 @@ is spent only where bytes spoke of something.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Band:
         columns: of coefficients.
         plane: down to which the coefficients are known, 0 … 12.
         values: (4, 4·m + 2, 4·n + 2) int16 for m×n blocks, what is known; None while all is zero.
-        active: (m, n) bool.
+        active: (m, n) bool; None while all is zero.
     """
 
     channel: int
@@ -50,8 +51,8 @@ class Band:
     rows: int
     columns: int
     plane: int = FIRST_PLANE
-    values: np.ndarray | None = None
-    active: np.ndarray | None = None
+    values: Any = None
+    active: Any = None
 
     @property
     def num_blocks(self) -> tuple[int, int]:
