@@ -26,11 +26,11 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
 from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
+from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.passes import tile_latents
 from sgc_diffusion.synthesis.provenance import mark_generated
 from sgc_diffusion.synthesis.request import (
-    MAX_PIXELS,
     DrawingOptions,
     DrawingRecipe,
     ReadingOptions,

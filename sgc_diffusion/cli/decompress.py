@@ -18,6 +18,7 @@ from sgc_diffusion.cli.likeness import check_size, decode_likenesses
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.cli.pipelines import load_pipeline
 from sgc_diffusion.payload.recipe import SCHEDULERS
+from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 DRAWN_SUFFIX = ".decoded.png"
 DRAWN, LIKENESS = "drawn", "likeness"
 CUSTOM_PROFILE = "custom"  # of pipelines that have no number in the format
-MAX_PIXELS = 89_478_485  # Pillow's own limit, 256 MiB of RGB
 
 
 @dataclass(frozen=True)

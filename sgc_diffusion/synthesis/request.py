@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 import torch
-from PIL import Image
 
 from sgc_diffusion.payload import DecoderRecipe, LabelLayer, SemanticPayload
 from sgc_diffusion.payload.recipe import preset_values
@@ -20,7 +19,6 @@ from sgc_diffusion.taxonomy import class_table
 
 logger = logging.getLogger(__name__)
 
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of a picture that is drawn, unless told otherwise: Pillow's own limit
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
 

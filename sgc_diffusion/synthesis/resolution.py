@@ -17,7 +17,6 @@ from PIL import Image
 
 MAX_ENLARGEMENT = 4.0  # per side, of the trained size; still larger pictures are resampled from there
 TOLERANCE = 1.25  # how much larger than trained a pass may be without an extra one
-MIN_LATENT_SIDE = 8
 MAX_ASPECT = 8  # a narrower picture is drawn at this aspect and then resampled
 
 
