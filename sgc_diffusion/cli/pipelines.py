@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sgc_diffusion.cli.devices import choose_device
+from sgc_diffusion.extras import require
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
@@ -20,8 +21,10 @@ def load_pipeline(name: str, device: str, segmenter: str | None = None) -> Seman
 
     Raises:
         CommandError: the device is not there.
+        ImportError: the extra for it is not installed.
         ValueError, OSError: the pipeline cannot be loaded.
     """
+    require("torch", "Analyzing and drawing pictures")
     device = choose_device(device)
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
