@@ -63,6 +63,8 @@ def test_what_is_imported_is_declared(folder):
     allowed = INSTALLABLE | {"torchvision"}  # used where it is installed
     if folder in LIGHT:
         allowed = CORE | EXTRAS["crypto"]
+    if folder == "training":
+        allowed |= EXTRAS["train"]
     if folder == "evaluation":
         allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert", "timm"}  # for a segmenter; brought by pyiqa
     assert third_party(PACKAGE / folder) <= allowed
