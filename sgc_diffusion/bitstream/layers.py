@@ -10,13 +10,15 @@ from contextlib import contextmanager
 
 from sgc_diffusion.bitstream.color import ColorCoder
 from sgc_diffusion.bitstream.detail_levels import DETAIL_LEVELS
+from sgc_diffusion.bitstream.importance import ImportanceCoder
 from sgc_diffusion.bitstream.labels import LabelCoder
 from sgc_diffusion.bitstream.layer_coder import LayerCoder
+from sgc_diffusion.bitstream.regions import RegionsCoder
 from sgc_diffusion.payload import MAX_KIND, Layer
 
 LABELS, COLOR = LabelCoder(), ColorCoder()
 REQUIRED = (LABELS, COLOR)
-_OPTIONAL: dict[int, LayerCoder] = {coder.kind: coder for coder in (*DETAIL_LEVELS,)}
+_OPTIONAL: dict[int, LayerCoder] = {coder.kind: coder for coder in (ImportanceCoder(), RegionsCoder(), *DETAIL_LEVELS)}
 
 
 def register(coder: LayerCoder) -> None:
