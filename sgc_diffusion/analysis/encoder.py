@@ -185,10 +185,11 @@ def encode_pictures(
             many bytes the smallest takes.
         OSError: a file that is missing or may not be read.
     """
-    return [
-        _encode_picture(image, settings, segment, count_bytes, draw, count_layer_bytes, count_last_layer)
-        for image in images
-    ]
+    payloads = []
+    for image in images:
+        payload = _encode_picture(image, settings, segment, count_bytes, draw, count_layer_bytes, count_last_layer)
+        payloads.append(payload)
+    return payloads
 
 
 def _encode_picture(

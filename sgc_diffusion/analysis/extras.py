@@ -78,7 +78,7 @@ def collect_extras(
     if keep_metadata and picture.exif is not None:
         metadata.append(ExifLayer(picture.exif))
     metadata_bytes = sum(map(count_layer, metadata))
-    if max_bytes is not None and metadata_bytes >= max_bytes:
+    if metadata and max_bytes is not None and metadata_bytes >= max_bytes:
         raise ValueError(
             f"`keep_metadata`: the ICC profile and the EXIF data take {metadata_bytes} bytes, the whole file may take "
             f"{max_bytes}; allow more, or leave them out"

@@ -12,6 +12,7 @@ from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
 from sgc_diffusion.payload import AlphaLayer, ExifLayer, IccProfileLayer
 from sgc_diffusion.synthesis.likeness import likeness
 
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # with the time of day in it
 GRAY_PROFILE_START = (160).to_bytes(4, "big") + bytes(12) + b"GRAY" + bytes(16) + b"acsp" + bytes(120)
 
 
@@ -22,10 +23,6 @@ def soft_picture(width=48, height=40, seed=0):
     distance = np.hypot(*(np.mgrid[:height, :width] - np.array([height / 2, width / 2])[:, None, None]))
     pixels[..., 3] = np.clip((height / 2.5 - distance) * 100, 0, 255)
     return Image.fromarray(pixels)
-
-
-def profile():
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def exif(orientation):
@@ -104,14 +101,14 @@ def test_an_opaque_picture_has_no_alpha(tiny_pipeline, landscape):
 
 
 def test_metadata_are_kept_where_they_are_asked_for(tiny_pipeline, tmp_path, landscape):
-    landscape(48, 32).save(tmp_path / "turned.png", exif=exif(6), icc_profile=profile())
+    landscape(48, 32).save(tmp_path / "turned.png", exif=exif(6), icc_profile=PROFILE)
     payload = tiny_pipeline.analyze(tmp_path / "turned.png", keep_metadata=True, quality=100)
-    assert payload.layer(IccProfileLayer).profile == profile()
+    assert payload.layer(IccProfileLayer).profile == PROFILE
     assert payload.layer(ExifLayer).exif == exif(1).removeprefix(b"Exif\0\0")
     assert (payload.width, payload.height) == (32, 48)
     decoded = tiny_pipeline.likeness(payload)
     assert np.array_equal(np.asarray(decoded), np.asarray(landscape(48, 32).transpose(Image.Transpose.ROTATE_270)))
-    assert decoded.info["icc_profile"] == profile()
+    assert decoded.info["icc_profile"] == PROFILE
     plain = tiny_pipeline.analyze(tmp_path / "turned.png")
     assert plain.layers == ()
     with pytest.raises(ValueError, match=r"`keep_metadata`: .* take \d+ bytes, the whole file may take 200"):
@@ -120,7 +117,7 @@ def test_metadata_are_kept_where_they_are_asked_for(tiny_pipeline, tmp_path, lan
 
 
 def test_pixels_stay_in_the_colors_of_a_profile_that_is_kept(tiny_pipeline, tmp_path):
-    wide = bytearray(profile())
+    wide = bytearray(PROFILE)
     place = wide.find(b"rXYZ")
     start = int.from_bytes(wide[place + 4 : place + 8], "big") + 8
     wide[start : start + 4] = (0x9000).to_bytes(4, "big")  # another red
