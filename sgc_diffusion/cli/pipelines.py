@@ -46,7 +46,7 @@ def load_decoder(name: str, device: str, others: Collection[str] = ()) -> Semant
     Raises:
         CommandError, ImportError, ValueError, OSError: as for `load_pipeline`.
     """
-    require("torch", "Drawing pictures")
+    require("torch", "Analyzing and drawing pictures")
     are_embedded = {name, *others} <= set(embedded_names())
     with lean_diffusers() if are_embedded else nullcontext():
         return _load(name, device, segmenter=False)
