@@ -28,6 +28,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/mask_stream.py",
     "bitstream/importance.py",
     "bitstream/regions.py",
+    "bitstream/alpha.py",
     "bitstream/detail_levels.py",
     "payload/smooth_base.py",
     "payload/picture_transform.py",
@@ -40,6 +41,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/detail_context.py",
     "bitstream/detail_probability.py",
     "bitstream/rans.py",
+    "bitstream/metadata.py",
     "bitstream/errors.py",
 )
 INTRODUCTION = """\

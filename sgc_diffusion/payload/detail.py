@@ -103,9 +103,7 @@ class DetailLevel(Layer):
     __hash__ = None  # type: ignore[assignment] - holds arrays
 
 
-def nothing_known(
-    height: int, width: int, color_map: np.ndarray, steering: Steering | None = None
-) -> DetailState:
+def nothing_known(height: int, width: int, color_map: np.ndarray, steering: Steering | None = None) -> DetailState:
     """Return the state of a picture before its first level.
 
     Args:

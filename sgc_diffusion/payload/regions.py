@@ -28,15 +28,15 @@ SPECIAL_NAMES = {FACE: "face", TEXT: "text", UNNAMED: "region"}
 
 
 def grid_sides(exponent: int, height: int, width: int) -> tuple[int, int]:
-    """Return rows and columns of the grid of a picture: 2^exponent along the longer side, in proportion along the other.
+    """Return rows and columns of the grid of a picture: 2^exponent along the longer side, the other in proportion.
 
     Args:
         exponent: 3 … 10.
         height: of the picture, pixels.
         width: of the picture, pixels.
     """
-    longer = 1 << exponent
-    rows, columns = (max(1, (2 * longer * side + max(height, width)) // (2 * max(height, width))) for side in (height, width))
+    longest = max(height, width)
+    rows, columns = (max(1, ((2 << exponent) * side + longest) // (2 * longest)) for side in (height, width))
     return rows, columns
 
 
@@ -130,7 +130,9 @@ class RegionsLayer(Layer):
             raise ValueError(f"`regions` must be 1 to {MAX_REGIONS} of class Region, got {len(self.regions)} objects")
         num_cells = sum(region.mask.size for region in self.regions if not region.mask.all())
         if num_cells > MAX_CELLS:
-            raise ValueError(f"`regions` may have at most {MAX_CELLS} cells in all, got {num_cells}; take coarser grids")
+            raise ValueError(
+                f"`regions` may have at most {MAX_CELLS} cells in all, got {num_cells}; take coarser grids"
+            )
         levels = tuple(plain_integer("inner_levels", level, 0, 15) for level in self.inner_levels)
         if len(levels) != len(INNER_LEVELS) or list(levels) != sorted(levels):
             raise ValueError(f"`inner_levels` must be three that do not fall, got {levels}")

@@ -190,7 +190,9 @@ def test_any_bytes_are_read_or_rejected(kind, body):
 
 def test_masks_cost_what_they_should():
     plain = len(bitstream.encode(PLAIN))
-    cost = [len(bitstream.encode(replace(PLAIN, layers=(RegionsLayer((disk(rows=size),)),)))) - plain for size in (10, 15)]
+    cost = [
+        len(bitstream.encode(replace(PLAIN, layers=(RegionsLayer((disk(rows=size),)),)))) - plain for size in (10, 15)
+    ]
     assert max(cost) <= 22  # frame and checksum take four of them
     box = RegionsLayer((Region(10, 100, 100, np.ones((500, 700), bool)),))
     assert len(bitstream.encode(replace(PLAIN, layers=(box,)))) - plain <= 16

@@ -81,7 +81,9 @@ def test_nothing_known_has_a_plane_for_each_class():
 
 
 def test_grids_are_in_proportion():
-    assert grid_sides(5, 512, 512) == (32, 32) and grid_sides(5, 100, 400) == (8, 32) and grid_sides(3, 1, 900) == (1, 8)
+    assert (
+        grid_sides(5, 512, 512) == (32, 32) and grid_sides(5, 100, 400) == (8, 32) and grid_sides(3, 1, 900) == (1, 8)
+    )
 
 
 def test_pixels_of_a_region_are_those_of_its_cells():
