@@ -21,6 +21,7 @@ from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.encoder import AnalysisOptions, CompressionOptions, EncoderSettings, encode_pictures
 from sgc_diffusion.analysis.image_input import ImageInput
 from sgc_diffusion.analysis.labels import segment_images
+from sgc_diffusion.analysis.steering import SteeringOptions
 from sgc_diffusion.bitstream import Passphrase
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
@@ -174,6 +175,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         num_candidates: int = 1,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
+        steering: SteeringOptions | None = None,
         sealed: bool = False,
     ) -> SemanticPayload | list[SemanticPayload]:
         """Reduce pictures to what they mean and what they look like from afar.
@@ -198,6 +200,9 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
                 a quarter of the budget, or 64 bytes without one, allow. False lays it over white.
             keep_metadata: the ICC profile of RGB or gray pixels, which then stay as they are, and the EXIF data, whose
                 orientation is set to 1, are kept and come with the decoded picture.
+            steering: where the bits go: importance, and regions whose pixels are kept before everything else, to the
+                bit unless told less; see `analysis.steering.SteeringOptions`. Importance matters where there is
+                detail: with a `quality`, or a budget above 300 bytes.
             sealed: the budget is that of a file under a key, which takes 26 bytes more.
 
         Returns:
@@ -218,6 +223,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             num_candidates=num_candidates,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
+            steering=steering,
             sealed=sealed,
         )
         is_list = isinstance(image, (list, tuple))
@@ -250,6 +256,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         num_candidates: int = 1,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
+        steering: SteeringOptions | None = None,
         key: bytes | Passphrase | None = None,
     ) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, whose arguments this takes, then `bitstream.encode`.
@@ -274,6 +281,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             num_candidates=num_candidates,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
+            steering=steering,
             sealed=key is not None,
         )
         if isinstance(payload, SemanticPayload):

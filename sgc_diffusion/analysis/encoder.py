@@ -28,6 +28,7 @@ from sgc_diffusion.analysis.detail import (
     add_detail,
     fit_detail,
     is_lossless,
+    level_of_file,
     level_of_quality,
 )
 from sgc_diffusion.analysis.extras import collect_extras
@@ -35,6 +36,7 @@ from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_p
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
+from sgc_diffusion.analysis.steering import SteeringOptions, add_steering, steering_of
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
 from sgc_diffusion.payload.scalars import plain_integer
@@ -68,6 +70,7 @@ class EncodingOptions(TypedDict, total=False):
     num_candidates: int
     keep_alpha: bool
     keep_metadata: bool
+    steering: SteeringOptions | None
 
 
 class AnalysisOptions(EncodingOptions, total=False):
@@ -99,6 +102,7 @@ class EncoderSettings:
         num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
         keep_alpha: a picture with transparent pixels keeps its alpha, see `extras`; else it is laid over white.
         keep_metadata: ICC profile and EXIF data are kept, and the colors stay those of the profile.
+        steering: where the bits are to go: importance, and regions that are kept; see `analysis.steering`.
         sealed: the budget is that of a file that a key seals.
 
     Raises:
@@ -115,6 +119,7 @@ class EncoderSettings:
     num_candidates: int = 1
     keep_alpha: bool = True
     keep_metadata: bool = False
+    steering: SteeringOptions | None = None
     sealed: bool = False
 
     def __post_init__(self) -> None:
@@ -137,6 +142,15 @@ class EncoderSettings:
         if self.class_weights is not None and not self.has_budget:
             raise ValueError("`class_weights` matter only under a budget; give `max_bytes` or `target_bpp` as well")
         _weigh(self.taxonomy_name, self.class_weights or {})
+        if self.steering is not None:
+            self._check_steering(self.steering)
+
+    def _check_steering(self, steering: SteeringOptions) -> None:
+        steering.check(self.taxonomy_name)
+        if self.max_bytes is not None and self.max_bytes <= HANDOVER_BYTES and steering.has_regions:
+            raise ValueError(
+                f"`max_bytes` {self.max_bytes} has no room for the pixels of regions; allow more than {HANDOVER_BYTES}"
+            )
 
     @property
     def has_budget(self) -> bool:
@@ -223,6 +237,8 @@ def _encode_picture(
         payload = _analyze(picture, settings, segment)
     payload = payload.with_layers(*extras.before_detail)
     read_pixels = partial(_read_pixels, image, settings, budget)
+    if settings.steering is not None and _has_detail(settings, budget):
+        payload = add_steering(payload, read_pixels(), settings.steering)
     payload = _add_detail(payload, read_pixels, settings, budget, extras.metadata_bytes, count_bytes, count_last_layer)
     payload = payload.with_layers(*extras.after_detail)
     if picture.is_rounded and is_lossless(payload):
@@ -231,6 +247,14 @@ def _encode_picture(
     if settings.num_candidates > 1:
         payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
     return payload
+
+
+def _has_detail(settings: EncoderSettings, budget: int | None) -> bool:
+    """Return whether there will be detail, which importance and regions steer."""
+    if budget is not None:
+        return budget > HANDOVER_BYTES
+    asked = settings.quality is not None and level_of_quality(settings.quality) is not None
+    return asked or (settings.steering is not None and settings.steering.has_regions)
 
 
 def _read_pixels(image: ImageInput, settings: EncoderSettings, budget: int | None) -> np.ndarray:
@@ -253,10 +277,11 @@ def _add_detail(
     count_last_layer: Callable[[SemanticPayload], int] | None,
 ) -> SemanticPayload:
     """Return the payload with the detail that quality or budget ask for; only then is the picture read whole."""
-    if settings.quality is not None:
-        finest = level_of_quality(settings.quality)
+    if budget is None:
+        finest = None if settings.quality is None else level_of_quality(settings.quality)
+        finest = level_of_file(finest, steering_of(payload))
         return payload if finest is None else add_detail(payload, pixels(), finest)
-    if budget is None or budget <= HANDOVER_BYTES:
+    if budget <= HANDOVER_BYTES:
         return payload
 
     def count_by_files(larger: SemanticPayload) -> int:
