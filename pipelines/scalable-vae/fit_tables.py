@@ -3,8 +3,8 @@
     python pipelines/scalable-vae/fit_tables.py --photos DIR_OF_CACHES --output sgc_diffusion/bitstream/latents.npz
 
 First the entries that add up to a scale, from those that learned with the networks, by Adam on the code length under a
-Laplace distribution; then, with the entries rounded, the probabilities of each scale index, counted. The tables are part
-of the file format: they belong to one network.
+Laplace distribution; then, with the entries rounded, the probabilities of each scale index, counted. The tables are a
+part of the file format: they belong to one network.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from batches import Batch, Crops
 from diffusers.training_utils import EMAModel
 
 from sgc_diffusion.analysis.latent_encoder import LatentEncoder
+from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
 from sgc_diffusion.payload.latents import STRIDES
 from sgc_diffusion.synthesis.vae import LatentDecoder
 from sgc_diffusion.taxonomy import load_taxonomy
-from sgc_diffusion.training.critics import load_classifier
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
 from sgc_diffusion.training.latents import TrainedVae, laplace_bits, symbol_places
 from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine, write_sheet
@@ -118,7 +118,7 @@ class Distortion:
 
     def __init__(self, recipe: dict, features: Path | None) -> None:
         self._si_ssim, self._perceptual = recipe["si_ssim_weight"], recipe["perceptual_weight"]
-        self._classifier = load_classifier().eval().requires_grad_(False) if self._si_ssim else None
+        self._classifier = load_efficientnet_lite() if self._si_ssim else None
         if self._perceptual and features is None:
             raise ValueError("`--features` is missing: the recipe weighs VGG19 features; give the file of the weights")
         self._network = PerceptualLoss(features) if self._perceptual and features else None

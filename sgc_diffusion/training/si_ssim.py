@@ -9,10 +9,10 @@ pass. `evaluation.metrics.distortion.si_ssim` is the same as a metric, in NumPy.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.nn import functional
+
+from sgc_diffusion.features.efficientnet_lite import EfficientNetLite
 
 BLOCK = 8  # pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for pixels in [−1, 1]
@@ -51,16 +51,17 @@ def si_ssim_loss(decoded: torch.Tensor, pictures: torch.Tensor, importance: torc
 
 
 @torch.no_grad()
-def block_importance(classifier: Any, pictures: torch.Tensor) -> torch.Tensor:
+def block_importance(classifier: EfficientNetLite, pictures: torch.Tensor) -> torch.Tensor:
     """Return where a classifier looks, (B, H / 8, W / 8) floats, at least 0.
 
     Args:
-        classifier: timm's, with `forward_features`, `forward_head` and a linear `classifier`; takes pictures in
-            [−1, 1].
+        classifier: on the pictures' device.
         pictures: (B, 3, H, W) floats in [−1, 1].
     """
-    maps = classifier.forward_features(pictures)
-    best = classifier.forward_head(maps).argmax(dim=1)
-    heat = (maps * classifier.classifier.weight[best][..., None, None]).sum(dim=1, keepdim=True).relu()
+    with torch.autocast(pictures.device.type, enabled=False):  # depthwise convolutions are slow in bfloat16
+        maps = classifier(pictures.float() / 2 + 0.5)
+    best = classifier.scores(classifier.pool(maps)).argmax(dim=1)
+    weights = classifier.network.get_classifier().weight[best]
+    heat = (maps * weights[..., None, None]).sum(dim=1, keepdim=True).relu()
     size = [side // BLOCK for side in pictures.shape[-2:]]
     return functional.interpolate(heat, size, mode="bilinear", align_corners=False)[:, 0]
