@@ -11,7 +11,6 @@ from PIL import Image
 
 from sgc_diffusion.payload import latent_contexts as contexts
 from sgc_diffusion.payload.color_transform import dequantize, quantize
-from sgc_diffusion.payload.grid import enlarge
 from sgc_diffusion.payload.latents import GAMMAS_PER_OCTAVE, LOWEST_GAMMA_LOG2, NUM_GAMMAS, STRIDES
 from sgc_diffusion.synthesis.vae import Conditions, make_conditions, stack_conditions
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
@@ -113,9 +112,7 @@ def assemble(members: list[tuple[np.ndarray, np.ndarray, int, int, float | np.nd
         conditions.append(make_conditions(label_map, quick_base(color_map, height, width), side, gamma))
         for level, stride in enumerate(STRIDES):
             rows, columns = -(-height // stride), -(-width // stride)
-            indices = gamma_indices(gamma)
-            indices = enlarge(indices, rows, columns) if indices.ndim else indices
-            given[level].append(contexts.given_places(label_map, color_map, indices, rows, columns))
+            given[level].append(contexts.given_places(label_map, color_map, nearest_indices(gamma), rows, columns))
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
     return Batch(pixels, stack_conditions(conditions), given)
 
@@ -139,7 +136,7 @@ def enlarging(num_cells: int, side: int) -> np.ndarray:
     return matrix
 
 
-def gamma_indices(gamma_log2: float | np.ndarray) -> np.ndarray:
+def nearest_indices(gamma_log2: float | np.ndarray) -> np.ndarray:
     """Return the nearest indices of γ, of the same shape."""
     indices = np.round((np.asarray(gamma_log2) - LOWEST_GAMMA_LOG2) * GAMMAS_PER_OCTAVE)
     return np.clip(indices, 0, NUM_GAMMAS - 1).astype(np.int64)

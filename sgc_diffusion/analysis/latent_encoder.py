@@ -7,6 +7,7 @@ features, the decoder's own features, its mean ──▶ latents ──(latents 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -50,7 +51,7 @@ class LatentEncoder(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompati
         self.down = nn.ModuleList(
             nn.Conv2d(before, width, 3, stride=2, padding=1) for before, width in zip(finer, widths, strict=True)
         )
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             nn.ModuleList(ModulatedBlock(width, gamma_channels) for _ in range(depth))
             for width, depth in zip(widths, depths, strict=True)
         )

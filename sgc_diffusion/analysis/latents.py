@@ -17,11 +17,13 @@ from PIL import Image
 
 from sgc_diffusion.analysis.latent_encoder import LatentEncoder
 from sgc_diffusion.payload import SemanticPayload
+from sgc_diffusion.payload.importance import ImportanceLayer
 from sgc_diffusion.payload.latents import (
     FIRST_KIND,
     MAX_SYMBOL,
     NUM_GAMMAS,
     LatentLevel,
+    gamma_indices,
     gamma_log2,
     level_size,
     reduced_size,
@@ -82,13 +84,15 @@ def make_latents(
     """Return the latent levels of a picture; one of which all symbols are zero is left out, as it says nothing.
 
     Args:
-        payload: its labels, of the networks' label set, and colors.
+        payload: its labels, of the networks' label set, its colors, and maybe its importance, which γ then follows.
         picture: (H, W, 3) uint8, of the payload's size.
         networks: that make them.
         gamma_index: of the weight γ of the distortion, 0 … 48.
         reduction: how often the sides are halved first, 0 … 3.
     """
-    conditions = networks.conditions_of(payload, gamma_log2(gamma_index), reduction)
+    importance = payload.layer(ImportanceLayer)
+    gammas = gamma_log2(gamma_indices(gamma_index, importance))
+    conditions = networks.conditions_of(payload, gammas, reduction)
     decoder = networks.decoder
     symbols, _ = choose_symbols(
         networks,
@@ -100,7 +104,11 @@ def make_latents(
         rows, columns = level_size(payload.height, payload.width, reduction, level)
         whole = values[0, :, :rows, :columns].float().cpu().numpy().astype(np.int16)
         if whole.any():
-            levels.append(LatentLevel(FIRST_KIND + level, whole, gamma_index, reduction))
+            levels.append(
+                LatentLevel(
+                    FIRST_KIND + level, whole, gamma_index, reduction, follows_importance=importance is not None
+                )
+            )
     return tuple(levels)
 
 
@@ -145,7 +153,7 @@ def with_latents(payload: SemanticPayload, levels: Sequence[LatentLevel]) -> Sem
 
 def padded_pixels(picture: np.ndarray, reduction: int, size: Sequence[int]) -> torch.Tensor:
     """Return a picture (H, W, 3) uint8 as the network sees it: reduced, its edges repeated, (1, 3, H', W') floats."""
-    height, width = reduced_size(*picture.shape[:2], reduction)
+    height, width = reduced_size(picture.shape[0], picture.shape[1], reduction)
     if reduction:
         picture = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
     padded = np.pad(picture, [(0, size[0] - height), (0, size[1] - width), (0, 0)], "edge")

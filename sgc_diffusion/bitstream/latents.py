@@ -7,17 +7,18 @@ is not there is read as one of zeros. The body is
 | size | type | meaning |
 |---|---|---|
 | 1 | u8 | bits 6–7: n minus the number of the level that this one is built on, 0 for the first level of a file; bits 0–5: the index of γ in the first level, else 0 |
-| 1 | u8 | in the first level alone: bits 0–1 the reduction r; bits 2–7 the number of the network |
+| 1 | u8 | in the first level alone: bits 0–1 the reduction r; bit 2 is set if γ follows the importance layer; bits 3–7 the number of the network |
 | … | bytes | the symbols, see "Coder of the latents' symbols" |
 
 The index of γ is 0 … 48 and MUST NOT be larger. A reader that does not know the number of the network keeps the layer
 as it is, and those that are built on it; this version knows number 0. A level that is not built on the next lower one
-of its file MUST be rejected.
+of its file MUST be rejected. Latents that follow the importance layer are built on it too. No pipeline of this version
+writes latents.
 
 **Sizes.** The network sees the picture with its sides divided by 2^r, rounded up. Level n has that over the stride
 64, 32, 16 or 8, rounded up again, rows and columns of latents, and 8, 8, 12 or 12 channels of network 0.
 
-**Meaning.** γ is 2^(index / 4 − 1). What the network does is no part of the format: it is floats, and no float has a
+**Meaning.** γ, how much an error weighs, is 2^(index / 4 − 1). What the network does is no part of the format: it is floats, and no float has a
 part in writing or reading symbols.
 
 **Limits** that the contexts use, see "Contexts of the latents":
@@ -34,7 +35,7 @@ part in writing or reading symbols.
 
 The tables are in `sgc_diffusion/bitstream/latents.npz`: `gamma`, `label`, `color`, `coarse`, `earlier` and `near` by
 level, channel and place, and `symbol` by scale index and k. The SHA-256 of them all, as in section "Probabilities", is
-DIGEST.
+65f07b16376b58cbc9605be3e9735dda0985786afab9a5f3bbb7a85e3f942227.
 """  # noqa: E501 - a row of a table
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from sgc_diffusion.bitstream.errors import CorruptSectionError, TruncatedStreamE
 from sgc_diffusion.bitstream.latent_symbols import TABLE_FILE, SymbolDecoder, SymbolEncoder, code_level
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
 from sgc_diffusion.payload import latent_contexts as contexts
+from sgc_diffusion.payload.importance import IMPORTANCE_KIND, ImportanceLayer
 from sgc_diffusion.payload.latents import (
     CHANNELS,
     FIRST_KIND,
@@ -52,10 +54,13 @@ from sgc_diffusion.payload.latents import (
     NUM_GAMMAS,
     NUM_NETWORKS,
     LatentLevel,
+    gamma_indices,
     level_size,
 )
 
-_BASE_SHIFT, _NETWORK_SHIFT = 6, 2
+_BASE_SHIFT, _NETWORK_SHIFT, _FOLLOWS, _REDUCTIONS = 6, 3, 4, 3  # bits of the first two bytes
+
+Setting = tuple[int, int, int, bool]  # index of γ, reduction, network, whether γ follows the importance
 
 
 class LatentCoder(LayerCoder[LatentLevel]):
@@ -68,19 +73,21 @@ class LatentCoder(LayerCoder[LatentLevel]):
         """Set up the coder of a level, 0 … 3."""
         self.kind = FIRST_KIND + level
         self.name = f"latents {level}"
-        self.built_on_present = tuple(kind for kind in LATENT_KINDS if kind < self.kind)
+        self.built_on_present = (IMPORTANCE_KIND, *(kind for kind in LATENT_KINDS if kind < self.kind))
 
     def named_bases(self, body: bytes) -> tuple[int, ...]:
-        """Return the kind of the level below, which the first byte names."""
+        """Return the kind of the level below, which the first byte names, or of the importance that γ follows."""
         distance = body[0] >> _BASE_SHIFT if body else 0
-        return (self.kind - distance,) if 0 < distance <= self.kind - FIRST_KIND else ()
+        if distance:
+            return (self.kind - distance,) if distance <= self.kind - FIRST_KIND else ()
+        return (IMPORTANCE_KIND,) if len(body) > 1 and body[1] & _FOLLOWS else ()
 
     def encode(self, layer: LatentLevel, before: DecodedLayers) -> bytes:
         """Write a level.
 
         Raises:
-            ValueError: the level is of a picture of another size, or of another γ, reduction or network than the one
-                below it.
+            ValueError: the level is of a picture of another size, of another γ, reduction or network than the one below
+                it, or follows an importance layer that is not there.
         """
         size = level_size(before.height, before.width, layer.reduction, layer.level)
         if layer.symbols.shape[1:] != size:
@@ -90,13 +97,14 @@ class LatentCoder(LayerCoder[LatentLevel]):
             )
         lower = _highest(before)
         if lower is None:
-            head = bytes([layer.gamma_index, layer.network << _NETWORK_SHIFT | layer.reduction])
+            second = layer.network << _NETWORK_SHIFT | _FOLLOWS * layer.follows_importance | layer.reduction
+            head = bytes([layer.gamma_index, second])
         elif _setting(lower) == _setting(layer):
             head = bytes([layer.kind - lower.kind << _BASE_SHIFT])
         else:
             raise ValueError(
-                f"`layers` must hold latents of one γ, reduction and network, got {_setting(layer)} at level "
-                f"{layer.level} over {_setting(lower)}"
+                f"`layers` must hold latents of one γ, reduction, network and importance, got {_setting(layer)} at "
+                f"level {layer.level} over {_setting(lower)}"
             )
         coder = SymbolEncoder(layer.symbols)
         _code(coder, layer.level, _setting(layer), lower, before)
@@ -115,6 +123,8 @@ class LatentCoder(LayerCoder[LatentLevel]):
                 raise CorruptSectionError(f"Layer {self.name} starts with a byte that no encoder writes")
         else:
             setting, stream = _read_setting(body, self.name), body[2:]
+            if setting[-1] and before.layer(ImportanceLayer) is None:
+                raise CorruptSectionError(f"Layer {self.name} follows an importance layer that is not there")
         coder = SymbolDecoder(stream)
         symbols = _code(coder, level, setting, lower, before)
         coder.finish()
@@ -124,12 +134,12 @@ class LatentCoder(LayerCoder[LatentLevel]):
 LATENT_LEVELS = tuple(LatentCoder(kind - FIRST_KIND) for kind in LATENT_KINDS)
 
 
-def _setting(layer: LatentLevel) -> tuple[int, int, int]:
-    """Return what all levels of a file have in common: index of γ, reduction, network."""
-    return layer.gamma_index, layer.reduction, layer.network
+def _setting(layer: LatentLevel) -> Setting:
+    """Return what all levels of a file have in common: index of γ, reduction, network, whether importance counts."""
+    return layer.gamma_index, layer.reduction, layer.network, layer.follows_importance
 
 
-def _read_setting(body: bytes, name: str) -> tuple[int, int, int]:
+def _read_setting(body: bytes, name: str) -> Setting:
     if len(body) < 2:
         raise TruncatedStreamError(f"Layer {name} ends in its first two bytes")
     gamma_index, network = body[0], body[1] >> _NETWORK_SHIFT
@@ -137,23 +147,28 @@ def _read_setting(body: bytes, name: str) -> tuple[int, int, int]:
         raise UnsupportedVersionError(f"Layer {name} is of network {network}, unknown to this version")
     if gamma_index >= NUM_GAMMAS:
         raise CorruptSectionError(f"Layer {name} has {gamma_index} as the index of γ; at most {NUM_GAMMAS - 1} is one")
-    return gamma_index, body[1] & (1 << _NETWORK_SHIFT) - 1, network
+    return gamma_index, body[1] & _REDUCTIONS, network, bool(body[1] & _FOLLOWS)
 
 
 def _code(
     coder: SymbolEncoder | SymbolDecoder,
     level: int,
-    setting: tuple[int, int, int],
+    setting: Setting,
     lower: LatentLevel | None,
     before: DecodedLayers,
 ) -> np.ndarray:
     """Code the symbols of a level, and return them."""
     if before.labels is None or before.color is None:
         raise ValueError("`before` must have the label map and the color map, which latents are built on")
-    rows, columns = level_size(before.height, before.width, setting[1], level)
+    gamma_index, reduction, _, follows_importance = setting
+    importance = before.layer(ImportanceLayer) if follows_importance else None
+    if follows_importance and importance is None:
+        raise ValueError("`layers` must hold the importance layer, which these latents follow; add it")
+    rows, columns = level_size(before.height, before.width, reduction, level)
     coder.expect(CHANNELS[level] * rows * columns)
     labels = contexts.reference_labels(before.labels.label_map, before.labels.taxonomy_name)
-    given = contexts.given_places(labels, before.color.color_map, setting[0], rows, columns)
+    gammas = gamma_indices(gamma_index, importance)
+    given = contexts.given_places(labels, before.color.color_map, gammas, rows, columns)
     coarser = lower.symbols if lower is not None and lower.level == level - 1 else None
     return code_level(coder, level, (CHANNELS[level], rows, columns), coarser, given)
 

@@ -71,7 +71,7 @@ class VaeCompressionPipeline(SemanticCompressionPipeline):
 
     def check_components(self) -> None:
         """Raise ValueError where the decoder was made for another number of classes than the taxonomy has."""
-        expected, got = load_taxonomy(self.config.taxonomy).num_classes, self.vae.config.num_classes
+        expected, got = load_taxonomy(self.config.taxonomy).num_classes, self.vae.config["num_classes"]
         if expected != got:
             raise ValueError(
                 f"`vae` knows {got} classes, but the taxonomy {self.config.taxonomy} has {expected}; load the decoder "

@@ -9,6 +9,7 @@ then it is a plane, and the layers are applied to each of its places.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,6 +25,8 @@ class GammaEmbedding(nn.Sequential):
     Args:
         channels: E.
     """
+
+    frequencies: torch.Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Conv2d(2 * NUM_SINUSOIDS, channels, 1), nn.GELU(), nn.Conv2d(channels, channels, 1))
@@ -51,8 +54,7 @@ class ModulatedBlock(nn.Module):
         self.modulation = nn.Conv2d(embedding_channels, 2 * channels, 1)
         self.wide = nn.Conv2d(channels, channels, 3, padding=1)
         self.narrow = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.modulation.weight)
-        nn.init.zeros_(self.modulation.bias)
+        start_at_zero(self.modulation)
 
     def forward(self, features: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """Return features of the same shape.
@@ -81,6 +83,12 @@ class ChannelNorm(nn.Module):
         """Return (B, C, h, w) floats of the same shape."""
         last = functional.layer_norm(features.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias)
         return last.permute(0, 3, 1, 2)
+
+
+def start_at_zero(layer: Any) -> None:
+    """Make a convolution give zeros until it has learned."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
 
 
 def halved(planes: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,8 @@ is 0 where it is not known yet, outside of the level, and in a level that is not
 number reaches is its *step*.
 
 The scale of a symbol comes from the sum of the entries of six tables, each by level and channel, at these places:
-  gamma     the index of γ
+  gamma     the index of γ; in latents that follow the importance, plus 4 · strength · (v − 1) for the importance v of
+            its cell in which the middle of the latent lies, but at least 0 and at most 48
   label     the label of the cell of the label map in which the middle of the latent lies ("The label layer" says which
             that is), as the class of `general-54` that its label set maps it to; 54 if none of its maps leads there
   color     3 · step of the activity of the color cell in which the middle of the latent lies, in `ACTIVITY_LIMITS`, +
@@ -64,7 +65,7 @@ def given_places(
     Args:
         label_map: (h, w) uint8 ids of the reference label set.
         color_map: (h', w', 3) uint8.
-        gamma_indices: 0 … 48, one for all or (rows, columns).
+        gamma_indices: 0 … 48, one for all, or (h, w), one a cell of a grid over the picture.
         rows: of the level.
         columns: of the level.
 
@@ -76,7 +77,8 @@ def given_places(
     edges[1:] += labels[1:] != labels[:-1]
     edges[:, 1:] += labels[:, 1:] != labels[:, :-1]
     activity = enlarge(_steps(_activity(color_map), ACTIVITY_LIMITS), rows, columns)
-    gammas = np.broadcast_to(np.asarray(gamma_indices, dtype=np.int64), (rows, columns))
+    gammas = np.asarray(gamma_indices, dtype=np.int64)
+    gammas = enlarge(gammas, rows, columns) if gammas.ndim else np.broadcast_to(gammas, (rows, columns))
     return {"gamma": gammas, "label": labels.astype(np.int64), "color": 3 * activity + edges}
 
 

@@ -10,9 +10,11 @@ its prediction. No float is needed to write or to read symbols.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sgc_diffusion.payload.importance import ImportanceLayer
 from sgc_diffusion.payload.layer import Layer, frozen_array
 from sgc_diffusion.payload.scalars import plain_integer
 
@@ -23,6 +25,7 @@ LATENT_KINDS = range(FIRST_KIND, FIRST_KIND + len(STRIDES))
 NUM_NETWORKS = 1  # that this version knows: each has tables of its own
 MAX_SYMBOL = 4095
 NUM_GAMMAS, GAMMAS_PER_OCTAVE, LOWEST_GAMMA_LOG2 = 49, 4, -1  # 1/2 … 2048
+GAMMAS_PER_SHIFT = GAMMAS_PER_OCTAVE  # of the index of γ, for each detail level that importance is worth
 MAX_REDUCTION = 3  # halvings of the picture before the network sees it
 
 
@@ -36,6 +39,7 @@ class LatentLevel(Layer):
         gamma_index: of the weight γ of the distortion that the network was told, see `gamma_log2`; 0 … 48.
         reduction: how often the picture's sides were halved, rounding up, before the network saw it; 0 … 3.
         network: number of the network whose latents they are, 0.
+        follows_importance: whether γ is higher where the file's importance layer says so, see `gamma_indices`.
 
     Raises:
         ValueError: wrong shape, dtype or range.
@@ -50,6 +54,7 @@ class LatentLevel(Layer):
     gamma_index: int
     reduction: int = 0
     network: int = 0
+    follows_importance: bool = False
 
     def __post_init__(self) -> None:
         ranges = {
@@ -60,6 +65,7 @@ class LatentLevel(Layer):
         }
         for name, (lowest, highest) in ranges.items():
             object.__setattr__(self, name, plain_integer(name, getattr(self, name), lowest, highest))
+        object.__setattr__(self, "follows_importance", bool(self.follows_importance))
         symbols = np.asarray(self.symbols)
         channels = CHANNELS[self.level]
         if symbols.dtype != np.int16 or symbols.ndim != 3 or len(symbols) != channels or not symbols.size:
@@ -90,9 +96,22 @@ class LatentLevel(Layer):
         return gamma_log2(self.gamma_index)
 
 
-def gamma_log2(index: int) -> float:
-    """Return log2 of the γ of an index: γ is 1/2 at 0 and doubles every four, to 2048 at 48."""
+def gamma_log2(index: Any) -> Any:
+    """Return log2 of the γ of an index, or of an array of them: γ is 1/2 at 0 and doubles every four, to 2048 at 48."""
     return index / GAMMAS_PER_OCTAVE + LOWEST_GAMMA_LOG2
+
+
+def gamma_indices(gamma_index: int, importance: ImportanceLayer | None) -> np.ndarray:
+    """Return the indices of γ, int64: () for the whole picture, or (h, w), one for each cell of the importance.
+
+    Args:
+        gamma_index: 0 … 48.
+        importance: of which each shift of one doubles γ; None for the same γ everywhere.
+    """
+    if importance is None:
+        return np.array(gamma_index, dtype=np.int64)
+    shifts = np.array(importance.shifts, dtype=np.int64)[importance.levels]
+    return np.clip(gamma_index + GAMMAS_PER_SHIFT * shifts, 0, NUM_GAMMAS - 1)
 
 
 def reduced_size(height: int, width: int, reduction: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional
 
-from sgc_diffusion.features.modulated_blocks import GammaEmbedding, ModulatedBlock, fitted, halved
+from sgc_diffusion.features.modulated_blocks import GammaEmbedding, ModulatedBlock, fitted, halved, start_at_zero
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.grid import enlarge
-from sgc_diffusion.payload.latents import CHANNELS, STRIDES, LatentLevel, gamma_log2, reduced_size
+from sgc_diffusion.payload.importance import ImportanceLayer
+from sgc_diffusion.payload.latents import CHANNELS, STRIDES, LatentLevel, gamma_indices, gamma_log2, reduced_size
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 FINE_STRIDE = 4  # pixels a feature is wide that the picture is made of
@@ -90,7 +92,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompati
         self.means = nn.ModuleList(nn.Conv2d(width, channels, 1) for width, channels in pairs)
         self.gains = nn.ModuleList(nn.Conv2d(gamma_channels, channels, 1) for channels in CHANNELS)
         self.writers = nn.ModuleList(nn.Conv2d(channels, width, 1) for width, channels in pairs)
-        self.after = nn.ModuleList(
+        self.after: Any = nn.ModuleList(
             nn.ModuleList(ModulatedBlock(width, gamma_channels) for _ in range(depth))
             for width, depth in zip(widths, depths, strict=True)
         )
@@ -99,8 +101,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompati
         self.fine = nn.ModuleList(ModulatedBlock(fine_width, gamma_channels) for _ in range(fine_depth))
         self.pixels = nn.Conv2d(fine_width, 3 * FINE_STRIDE**2, 3, padding=1)
         for layer in (*self.means, *self.gains, self.pixels):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            start_at_zero(layer)
 
     def forward(self, levels: Sequence[torch.Tensor | None], conditions: Conditions) -> torch.Tensor:
         """Return pictures (B, 3, H', W'), about in [−1, 1], of the size of the smooth bases.
@@ -159,7 +160,7 @@ class LatentDecoder(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompati
     def _gain(self, level: int, embedding: torch.Tensor, gamma: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return how many symbols a unit of the latents has; at first √γ, as an error of one step is then worth it."""
         if gamma.shape[-2:] != (1, 1):
-            gamma = functional.adaptive_avg_pool2d(gamma, features.shape[-2:])
+            gamma = functional.adaptive_avg_pool2d(gamma, (features.shape[-2], features.shape[-1]))
         return torch.exp2((gamma - GAIN_CENTER) / 2 + self.gains[level](embedding))
 
 
@@ -235,10 +236,11 @@ def latent_likeness(decoder: LatentDecoder, payloads: Sequence[SemanticPayload],
     """
     stored = [latent_levels(payload) for payload in payloads]
     reduction = stored[0][0].reduction if stored[0] else 0
-    indices = [levels[0].gamma_index if levels else gamma_index for levels in stored]
-    members = [
-        conditions_of(payload, gamma_log2(index), reduction) for payload, index in zip(payloads, indices, strict=True)
-    ]
+    members = []
+    for payload, levels in zip(payloads, stored, strict=True):
+        index = levels[0].gamma_index if levels else gamma_index
+        importance = payload.layer(ImportanceLayer) if levels and levels[0].follows_importance else None
+        members.append(conditions_of(payload, gamma_log2(gamma_indices(index, importance)), reduction))
     conditions = stack_conditions(members).to(decoder.device, decoder.dtype)
     symbols: list[torch.Tensor | None] = []
     for level, channels in enumerate(CHANNELS):

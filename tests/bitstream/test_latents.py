@@ -10,9 +10,9 @@ from sgc_diffusion.bitstream import BitstreamError, DecodedLayers, UnsupportedVe
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.latent_symbols import LEAST_PROBABILITY, SymbolDecoder, SymbolEncoder, code_level
 from sgc_diffusion.bitstream.latents import LATENT_LEVELS
-from sgc_diffusion.payload import ColorLayer, LabelLayer, LatentLevel, SemanticPayload, UnknownLayer
+from sgc_diffusion.payload import ColorLayer, ImportanceLayer, LabelLayer, LatentLevel, SemanticPayload, UnknownLayer
 from sgc_diffusion.payload import latent_contexts as contexts
-from sgc_diffusion.payload.latents import CHANNELS, FIRST_KIND, MAX_SYMBOL, level_size
+from sgc_diffusion.payload.latents import CHANNELS, FIRST_KIND, MAX_SYMBOL, gamma_indices, level_size
 
 
 def make_payload(width=130, height=70, levels=(0, 1, 2, 3), scale=1.0, gamma_index=20, reduction=0, taxonomy=None):
@@ -107,7 +107,7 @@ def test_latents_of_an_unknown_network_are_kept():
         LATENT_LEVELS[1].encode(payload.layers[0], before(payload)),
         LATENT_LEVELS[2].encode(payload.layers[1], before(payload, payload.layers[:1])),
     ]
-    later = bodies[0][:1] + bytes([bodies[0][1] | 4]) + bodies[0][2:]
+    later = bodies[0][:1] + bytes([bodies[0][1] | 8]) + bodies[0][2:]
     with pytest.raises(UnsupportedVersionError, match="network 1"):
         LATENT_LEVELS[1].decode(later, before(payload))
     kept = replace(payload, layers=(UnknownLayer(4, later), UnknownLayer(5, bodies[1])))
@@ -125,7 +125,7 @@ def test_few_bytes_cannot_keep_a_reader_busy():
 def test_random_bodies_raise_nothing_else():
     payload, rng = make_payload(width=64, height=64, levels=()), np.random.default_rng(0)
     for _ in range(60):
-        body = bytes([5, int(rng.integers(4))]) + rng.bytes(int(rng.integers(0, 60)))
+        body = bytes([5, int(rng.integers(8))]) + rng.bytes(int(rng.integers(0, 60)))
         coder = LATENT_LEVELS[int(rng.integers(4))]
         try:
             layer = coder.decode(body, before(payload))
@@ -139,7 +139,7 @@ def test_layers_that_do_not_fit_are_not_written():
     with pytest.raises(ValueError, match="must hold latents of shape"):
         bitstream.encode(replace(payload, width=300))
     other = replace(payload.layers[1], gamma_index=21)
-    with pytest.raises(ValueError, match="one γ, reduction and network"):
+    with pytest.raises(ValueError, match="one γ, reduction, network"):
         bitstream.encode(replace(payload, layers=(payload.layers[0], other)))
 
 
@@ -179,3 +179,22 @@ def test_a_reader_meets_the_contexts_that_training_sees_at_once():
     reader = SymbolDecoder(writer.finish())
     assert np.array_equal(code_level(reader, 2, symbols.shape, coarser, given), symbols)
     reader.finish()
+
+
+def test_gamma_follows_the_importance():
+    importance = ImportanceLayer(np.array([[0, 1], [2, 3]]), strength=2)
+    assert gamma_indices(20, importance).tolist() == [[12, 20], [28, 36]]
+    assert gamma_indices(1, importance).min() == 0 and gamma_indices(47, importance).max() == 48
+    payload = make_payload()
+    following = tuple(replace(layer, follows_importance=True) for layer in payload.layers)
+    payload = replace(payload, layers=(importance, *following))
+    data = bitstream.encode(payload)
+    assert bitstream.decode(data, strict=True) == payload
+    with pytest.raises(ValueError, match="must hold the importance layer"):
+        bitstream.encode(replace(payload, layers=following))
+    body = LATENT_LEVELS[0].encode(following[0], before(payload, (importance,)))
+    assert LATENT_LEVELS[0].named_bases(body) == (1,)
+    with pytest.raises(CorruptSectionError, match="follows an importance"):
+        LATENT_LEVELS[0].decode(body, before(payload))
+    thinner = bitstream.decode(bitstream.thin(data, max_bytes=len(data) - 1))
+    assert [layer.kind for layer in thinner.layers] == [1, 3, 4, 5]
