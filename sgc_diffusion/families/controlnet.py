@@ -18,11 +18,11 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.conditioning import upsample_color
+from sgc_diffusion.synthesis.conditioning import start_picture
 from sgc_diffusion.synthesis.controlnet import control_predictor, draw_labels, embed_prompts, write_prompt
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler
-from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes, passes_from
 from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.steps import StepObserver
 from sgc_diffusion.taxonomy import load_taxonomy
@@ -142,15 +142,15 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         observer: StepObserver,
     ) -> torch.Tensor:
         """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
-        sizes = self.drawing_sizes(payloads[0])
+        sizes = passes_from(payloads[0], self.drawing_sizes(payloads[0]), recipe)
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
         passes = [
             Pass(*size, recipe.num_inference_steps, strength) for size, strength in zip(sizes, strengths, strict=True)
         ]
-        colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
+        starts = torch.stack([start_picture(payload, *sizes[0]) for payload in payloads])
         return draw_in_passes(
             passes,
-            colors.to(self._execution_device, self.unet.dtype),
+            starts.to(self._execution_device, self.unet.dtype),
             self.vae,
             lambda height, width: self._predictor(payloads, recipe, height, width),
             lambda: choose_sampler(recipe, self.scheduler, is_chosen=self.config.scheduler_draws),

@@ -181,7 +181,7 @@ def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline
         return torch.zeros_like(latents)
 
     noise = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
-    denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, detail_fill=fill)
+    denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, variance_fill=fill)
     alpha = float(scheduler.alphas_cumprod[int(timesteps[0])])
     assert 0.2 < alpha < 0.8
     assert seen[0].var().item() == pytest.approx(1.0 if fill else 1 - alpha, abs=0.03)
@@ -199,7 +199,7 @@ def variance_of_start(trained, strength, fill):
 
     denoise(
         predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z,
-        detail_fill=fill, is_interrupted=lambda: True,
+        variance_fill=fill, is_interrupted=lambda: True,
     )  # fmt: skip
     assert len(seen) == 1
     return seen[0].var().item(), 1 - float(scheduler.alphas_cumprod[int(timesteps[0])])
@@ -225,15 +225,15 @@ def embedded():
 def test_a_picture_nears_the_smooth_base_as_the_strength_falls(embedded, landscape):
     payload = embedded.analyze(landscape(256, 256))
     base = (upsample_color(payload.color_map, 256, 256) / 2 + 0.5).permute(1, 2, 0).numpy()
-    fill, distances = embedded.config.detail_fill, []
+    fill, distances = embedded.config.variance_fill, []
     for strength in (0.01, 0.1, 0.3):
-        drawn = embedded(payload, strength=strength, output_type="np").images[0]
+        drawn = embedded(payload, preset="fine", strength=strength, output_type="np").images[0]
         distances.append(255 * np.sqrt(np.mean((drawn - base) ** 2)))
-    embedded.register_to_config(detail_fill=0.0)
-    plain = embedded(payload, strength=0.01, output_type="np").images[0]
-    embedded.register_to_config(detail_fill=fill)
+    embedded.register_to_config(variance_fill=0.0)
+    plain = embedded(payload, preset="fine", strength=0.01, output_type="np").images[0]
+    embedded.register_to_config(variance_fill=fill)
     assert fill > 1 and (np.diff(distances) > 0).all()
-    drawn = embedded(payload, strength=0.01, output_type="np").images[0]
+    drawn = embedded(payload, preset="fine", strength=0.01, output_type="np").images[0]
     assert 255 * np.sqrt(np.mean((drawn - plain) ** 2)) < 1
     assert distances[0] - 255 * np.sqrt(np.mean((plain - base) ** 2)) < 1
 
