@@ -7,7 +7,8 @@
 | … | bytes | the label stream, from the range coder, to the end of the body |
 
 The taxonomies, whose names and numbers of classes are in their files in `sgc_diffusion/taxonomy`, are landscape-24 0,
-landscape-8 1, coco-stuff-182 2, ade20k-150 3, cityscapes-19 4, voc-21 5, coco-stuff-171 6, mapillary-65 7.
+landscape-8 1, coco-stuff-182 2, ade20k-150 3, cityscapes-19 4, voc-21 5, coco-stuff-171 6, mapillary-65 7,
+general-54 8.
 
 **Neighbors.** A cell X has 25 neighbors, at these offsets (rows, columns). The first 15 are near, the others distant:
 

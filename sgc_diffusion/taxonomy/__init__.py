@@ -29,6 +29,7 @@ NUMBERS = {  # Part of the file format: append, never renumber.
     "voc-21": 5,
     "coco-stuff-171": 6,
     "mapillary-65": 7,
+    "general-54": 8,
 }
 MAX_CLASSES = 256  # of a taxonomy, so that an id takes a byte
 

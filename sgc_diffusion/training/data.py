@@ -48,28 +48,31 @@ def read_shard(path: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield key, photo, np.asarray(Image.open(io.BytesIO(labels[key])))
 
 
-def is_suitable(photo: np.ndarray) -> bool:
-    """Say whether a photograph helps training: colored, and without a flat frame around it.
+def has_frame(photo: np.ndarray) -> bool:
+    """Say whether a photograph stands in a flat, dark or light frame: at least on two of its sides.
 
     Args:
         photo: (H, W, 3) uint8 sRGB.
     """
-    values = photo[::4, ::4].astype(np.int16)
-    if np.ptp(values, axis=-1).mean() < 6:  # a gray or nearly gray picture
-        return False
     edges = (photo[:6], photo[-6:], photo[:, :6], photo[:, -6:])
     flat = [edge.reshape(-1, 3).std(axis=0).max() < 4 for edge in edges]
     dark_or_light = [not 20 < edge.mean() < 235 for edge in edges]
-    return sum(f and d for f, d in zip(flat, dark_or_light, strict=True)) < 2
+    return sum(f and d for f, d in zip(flat, dark_or_light, strict=True)) >= 2
 
 
-def build_cache(shards: Sequence[Path], folder: Path, class_table: np.ndarray) -> None:
+def is_gray(photo: np.ndarray) -> bool:
+    """Say whether a photograph (H, W, 3), uint8 sRGB, has no colors to speak of."""
+    return bool(np.ptp(photo[::4, ::4].astype(np.int16), axis=-1).mean() < 6)
+
+
+def build_cache(shards: Sequence[Path], folder: Path, class_table: np.ndarray, *, keep_gray: bool = False) -> None:
     """Decode tar shards into the cache that `PhotoCache` reads.
 
     Args:
         shards: the tar files, in the order that fixes the index of every picture.
         folder: where `photos.bin`, `labels.bin` and `index.npz` go.
         class_table: (256,) uint8, id in the shards → id in the training taxonomy.
+        keep_gray: take pictures without colors too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keys, shapes, label_shapes = [], [], []
@@ -79,7 +82,7 @@ def build_cache(shards: Sequence[Path], folder: Path, class_table: np.ndarray) -
         for path in shards:
             digest.update(path.read_bytes())
             for key, photo, label_map in read_shard(path):
-                if not is_suitable(photo):
+                if has_frame(photo) or (is_gray(photo) and not keep_gray):
                     num_dropped += 1
                     continue
                 keys.append(key)

@@ -13,6 +13,7 @@ from typing import Any
 FAMILIES = {
     "LatentDiffusionCompressionPipeline": "sgc_diffusion.families.latent_diffusion",
     "ControlNetCompressionPipeline": "sgc_diffusion.families.controlnet",
+    "PreviewCompressionPipeline": "sgc_diffusion.families.preview",
 }
 
 

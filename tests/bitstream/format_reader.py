@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 
 TAXONOMIES = ("landscape-24", "landscape-8", "coco-stuff-182", "ade20k-150", "cityscapes-19", "voc-21")
-TAXONOMIES += ("coco-stuff-171", "mapillary-65")
+TAXONOMIES += ("coco-stuff-171", "mapillary-65", "general-54")
 OFFSETS = [(0, -1), (-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0), (-1, 2), (-2, 1), (-2, -1), (-1, -2), (-2, 2)]
 OFFSETS += [(-2, -2), (0, -3), (-3, 0), (-1, 3), (-1, 4), (-1, 5), (-2, 3), (-2, -3), (-3, 1), (-3, -1), (-3, 2)]
 OFFSETS += [(-3, -2), (0, -4), (-4, 0)]

@@ -16,6 +16,7 @@ def test_every_taxonomy_is_complete(name):
         "voc-21": 21,
         "coco-stuff-171": 171,
         "mapillary-65": 65,
+        "general-54": 54,
     }
     assert label_set.num_classes == expected.get(name, label_set.num_classes)
     assert len(set(label_set.names)) >= label_set.num_classes - 1  # ADE20K has two screens
@@ -33,6 +34,7 @@ def test_numbers_of_the_format_are_what_they_were():
         "voc-21": 5,
         "coco-stuff-171": 6,
         "mapillary-65": 7,
+        "general-54": 8,
     }
 
 
@@ -66,6 +68,11 @@ def test_every_class_merges_into_exactly_one(source, target):
         ("coco-stuff-182", "tree", "ade20k-150", "tree"),
         ("landscape-24", "waterfall", "coco-stuff-182", "river"),
         ("landscape-24", "waterfall", "ade20k-150", "waterfall"),
+        ("ade20k-150", "bus", "general-54", "car"),
+        ("coco-stuff-182", "zebra", "general-54", "animal"),
+        ("cityscapes-19", "rider", "general-54", "person"),
+        ("general-54", "person", "landscape-24", "creature"),
+        ("general-54", "ceiling", "landscape-8", "other"),
     ],
 )
 def test_known_merges(source, name, target, expected):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sgc_diffusion.training.data import PhotoCache, build_cache, is_suitable, shuffled_batches
+from sgc_diffusion.training.data import PhotoCache, build_cache, has_frame, is_gray, shuffled_batches
 
 
 def test_cache_gives_back_what_the_shards_hold(tmp_path, landscape, write_shard):
@@ -31,9 +31,9 @@ def test_gray_and_framed_pictures_are_left_out(landscape):
     photo = np.asarray(landscape(64, 64))
     framed = photo.copy()
     framed[:8] = framed[-8:] = 0
-    assert is_suitable(photo)
-    assert not is_suitable(np.repeat(photo[..., :1], 3, axis=2))
-    assert not is_suitable(framed)
+    assert not has_frame(photo) and not is_gray(photo)
+    assert is_gray(np.repeat(photo[..., :1], 3, axis=2))
+    assert has_frame(framed)
 
 
 def test_batches_cover_each_epoch_and_resume_anywhere():
