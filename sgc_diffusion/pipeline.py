@@ -26,13 +26,14 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
 from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
-from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS_STRENGTHS, check_decoder, choose_decoder
+from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS, LIKENESS_STRENGTHS, check_decoder, choose_decoder
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.finish import convert_picture
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.noise_seed import noise_seed
 from sgc_diffusion.synthesis.passes import tile_latents
+from sgc_diffusion.synthesis.preview import preview
 from sgc_diffusion.synthesis.provenance import GeneratedImage, mark_generated
 from sgc_diffusion.synthesis.request import (
     DrawingOptions,
@@ -377,6 +378,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             preset: how to draw, a name in `payload.recipe.PRESETS`; what is given beside it changes its values.
             num_inference_steps: steps of the whole schedule, of which the last `strength` part is run. From noise, a
                 picture of the trained size takes half of them for each of two passes, a larger one all for each pass.
+                More than four are the denoiser's, where the file asks for leaps and no scheduler is named.
             strength: how far up the noise schedule the likeness is lifted, 0 … 1; 0 draws nothing. Files with detail
                 are lifted less, the better their likeness is.
             guidance_scale: classifier-free guidance on the labels; 1 is none.
@@ -478,7 +480,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             return None
         if output_type == "latent":
             raise ValueError(f"`output_type` latent: {name} has none; give pt, or `decoder` {self.generators[0]}")
-        image = likeness_image(payload, max_pixels=max_pixels)
+        decode = likeness_image if name == LIKENESS else preview
+        image = decode(payload, max_pixels=max_pixels)
         return image if output_type == "pil" else convert_picture(np.asarray(image), output_type)
 
     def _recipe(self, preset: str | None) -> DecoderRecipe:

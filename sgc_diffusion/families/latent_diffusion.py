@@ -18,6 +18,8 @@ from torch import nn
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
 from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, start_picture
+from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
+from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import (
@@ -57,6 +59,8 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             for that.
         redraw_gain: of the noise of later passes from noise alone.
         redraw_strength: of the passes that draw an enlarged picture over, unless they start from noise alone.
+        detail_fill: part of what detail levels quantized to zero that a drawing may fill, 0 … 1.
+        likeness_strengths: of drawings over detail, by the finest level: how far up the noise the likeness is lifted.
         scheduler_draws: whether `scheduler` draws instead of the sampler that a file names.
 
     Example:
@@ -89,6 +93,8 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         noise_gain: float = 1.0,
         redraw_gain: float = 1.0,
         redraw_strength: float = 0.45,
+        detail_fill: float = DETAIL_FILL,
+        likeness_strengths: list[float] = LIKENESS_STRENGTHS,
         scheduler_draws: bool = False,
     ) -> None:
         super().__init__()
@@ -108,6 +114,8 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             noise_gain=noise_gain,
             redraw_gain=redraw_gain,
             redraw_strength=redraw_strength,
+            detail_fill=detail_fill,
+            likeness_strengths=likeness_strengths,
             scheduler_draws=scheduler_draws,
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)

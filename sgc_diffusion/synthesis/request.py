@@ -18,6 +18,7 @@ from sgc_diffusion.payload.recipe import PRESETS, preset_values
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
 from sgc_diffusion.synthesis.likeness import highest_level
+from sgc_diffusion.synthesis.samplers import FEW_STEPS
 from sgc_diffusion.taxonomy import class_table
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def check_outputs(output_type: object, callback: object, tensor_inputs: object, 
         )
 
 
-def resolve_fill(detail_fill: object, own: float) -> float:
+def resolve_fill(detail_fill: Any, own: float) -> float:
     """Return the part of the bins of zero that a drawing may fill: what the caller wants, or else the pipeline's own.
 
     Raises:
@@ -169,8 +170,9 @@ def resolve_recipes(
         preset: name of the way to draw that the caller wants; None for none.
         wishes: field of the recipe → what the caller wants it to be, beside or without a preset; None for no wish.
         must_draw: the caller asked for a generator, so that a file that is not to be drawn has the pipeline's strength.
-        has_own_sampler: the pipeline's user set a scheduler. It draws what the few-step head would have drawn, unless
-            the caller names that: with the other values of `fine`.
+        has_own_sampler: the pipeline's user set a scheduler. It draws what the few-step head would have drawn, with the
+            other values of `fine`, unless the caller names that head; so does the denoiser if more steps are wanted
+            than the head can take.
         likeness_strengths: the strength for each finest level of detail, of which the last is that of all finer ones;
             it bounds the strength of file and preset.
 
@@ -182,6 +184,7 @@ def resolve_recipes(
     """
     named = preset_values(preset) if preset is not None else {}
     given = {name: value for name, value in wishes.items() if value is not None}
+    DecoderRecipe(**named | given)  # which refuses what is out of range
     is_scheduler_given = "scheduler" in named | given
     warnings = {_warning(payload.recipe, own) for payload in payloads}
     for warning in sorted(warnings - {None}, key=str):
@@ -192,7 +195,8 @@ def resolve_recipes(
         if recipe.profile != own.profile:
             recipe = replace(own, seed=recipe.seed, strength=own.strength if recipe.strength else 0)
         values = {field.name: getattr(recipe, field.name) for field in fields(DecoderRecipe)} | named
-        if has_own_sampler and not is_scheduler_given and values["scheduler"] == "lcm":
+        has_outgrown_head = has_own_sampler or given.get("num_inference_steps", 0) > FEW_STEPS
+        if has_outgrown_head and not is_scheduler_given and values["scheduler"] == "lcm":
             values |= preset_values("fine") | {"strength": values["strength"]}
         if must_draw and values["strength"] == 0:
             values["strength"] = own.strength or PRESETS["fine"].strength

@@ -4,7 +4,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.color_matching import match_color
+from sgc_diffusion.synthesis.color_matching import limit_chroma, match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
@@ -251,3 +251,21 @@ def test_the_gain_scales_the_noise_that_is_started_from():
         timesteps = select_timesteps(scheduler, 1, 1.0, torch.device("cpu"))
         denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, noise_gain=gain)
     assert torch.allclose(seen[1], 1.5 * seen[0])
+
+
+def mean_chroma(pixels):
+    return float((pixels.amax(dim=0) - pixels.amin(dim=0)).mean() * 127.5)
+
+
+def test_a_grey_picture_is_drawn_grey_and_a_colorful_one_keeps_its_colors():
+    numbers = np.random.default_rng(0)
+    grey = np.repeat(numbers.integers(40, 220, (8, 8, 1), dtype=np.uint8), 3, axis=2)
+    drawn = upsample_color(grey, 64, 64) + 0.1 * torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    drawn = drawn.clamp(-1, 1)
+    limited = limit_chroma(match_color(drawn, grey), grey)
+    assert mean_chroma(drawn) > 10 and mean_chroma(limited) <= 1
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    assert ((limited - match_color(drawn, grey)) * luma).sum(dim=0).abs().max() < 1e-5
+    colorful = np.tile(np.array([200, 90, 30], np.uint8), (8, 8, 1))
+    drawn = upsample_color(colorful, 64, 64) + 0.1 * torch.randn(3, 64, 64)
+    assert torch.allclose(limit_chroma(drawn, colorful), drawn, atol=1e-5)
