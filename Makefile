@@ -11,12 +11,12 @@ help: ## show the targets
 $(VENV)/demo-installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[pinned]'
-	$(BIN)/python -c 'from sgc_diffusion.torchvision_hook import write_start_up_file; write_start_up_file()'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[torch,pinned]'
 	touch $@
 
 $(VENV)/test-installed: $(VENV)/demo-installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,pinned]'
+	$(BIN)/python -c 'from sgc_diffusion.torchvision_hook import write_start_up_file; write_start_up_file()'
 	touch $@
 
 demo: $(VENV)/demo-installed ## compress a photograph, draw it back in another process: make demo [IMAGE=path]

@@ -25,6 +25,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/class_model.py",
     "bitstream/color.py",
     "payload/color_transform.py",
+    "bitstream/alpha.py",
     "bitstream/detail_levels.py",
     "payload/smooth_base.py",
     "payload/picture_transform.py",
@@ -36,6 +37,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/detail_context.py",
     "bitstream/detail_probability.py",
     "bitstream/rans.py",
+    "bitstream/metadata.py",
     "bitstream/errors.py",
 )
 INTRODUCTION = """\

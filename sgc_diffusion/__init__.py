@@ -3,13 +3,14 @@
 image ──analyze──▶ SemanticPayload ──encode──▶ bytes ──decode──▶ SemanticPayload ──synthesize──▶ image
 └───────────────────── compress ─────────────────┘  └────────────────── decompress ─────────────────┘
 
-Names are imported when they are first asked for: files can be read, verified and thinned without torch.
+Names are imported when they are first asked for: files can be read, verified, previewed and thinned without torch.
 """
 
 import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from sgc_diffusion.extras import require
 from sgc_diffusion.torchvision_hook import install_hook
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name, and what it needs, only when it is asked for."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "SemanticCompressionPipeline":
+        require("torch", "Analyzing and drawing pictures")
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

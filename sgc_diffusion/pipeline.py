@@ -28,6 +28,7 @@ from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
 from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS, LIKENESS_STRENGTHS, check_decoder, choose_decoder
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
+from sgc_diffusion.synthesis.dressing import dress
 from sgc_diffusion.synthesis.finish import convert_picture
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
@@ -179,6 +180,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        keep_alpha: bool = True,
+        keep_metadata: bool = False,
         sealed: bool = False,
     ) -> SemanticPayload | list[SemanticPayload]:
         """Reduce pictures to what they mean and what they look like from afar.
@@ -192,13 +195,17 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             target_bpp: the same in bits per pixel of the picture; give one of the two. What exceeds 300 bytes is spent
                 on detail levels, which make the `likeness` better, up to the exact picture.
             quality: of the `likeness`, 0 … 100, instead of a budget: 0 holds labels and colors alone, as None does, 100
-                is lossless for what `analysis.image_input.to_rgb` makes of the picture: 8-bit sRGB, upright, without
-                transparency.
+                is lossless for 8-bit pixels, turned upright, brought to sRGB unless `keep_metadata` keeps their
+                profile; samples of more bits are rounded, with a warning.
             class_weights: class name → how much a wrong label counts where the picture shows that class, for the
                 choice under a budget; 1 for classes that are not named.
             num_candidates: how many seeds of the noise are tried, 1 … 65536; the payload holds the best, see
                 `analysis.by_synthesis`. Each is drawn in one step by the few-step head, which draws from a seed much
                 the same as the denoiser does, or, without one, as the file will be.
+            keep_alpha: a picture with transparent pixels keeps its alpha: exactly with a `quality`, else as exactly as
+                a quarter of the budget, or 64 bytes without one, allow. False lays it over white.
+            keep_metadata: the ICC profile of RGB or gray pixels, which then stay as they are, and the EXIF data, whose
+                orientation is set to 1, are kept and come with the decoded picture.
             sealed: the budget is that of a file under a key, which takes 26 bytes more.
 
         Returns:
@@ -217,6 +224,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            keep_alpha=keep_alpha,
+            keep_metadata=keep_metadata,
             sealed=sealed,
         )
         is_list = isinstance(image, (list, tuple))
@@ -247,6 +256,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        keep_alpha: bool = True,
+        keep_metadata: bool = False,
         key: bytes | Passphrase | None = None,
     ) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, whose arguments this takes, then `bitstream.encode`.
@@ -269,6 +280,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            keep_alpha=keep_alpha,
+            keep_metadata=keep_metadata,
             sealed=key is not None,
         )
         if isinstance(payload, SemanticPayload):
@@ -398,7 +411,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         another profile, from this pipeline's own preset.
 
         Returns:
-            `.images`: a list of PIL pictures, each of its payload's size, also for one payload. Arrays and tensors of
+            `.images`: a list of PIL pictures, each of its payload's size, also for one payload; RGBA where the payload
+            has alpha. Arrays and tensors of
             one shape come as one with a batch dimension, as in diffusers, of several shapes as a list. A long list is
             drawn in parts of at most `BATCH_PIXELS`, so memory does not grow with it.
 
@@ -447,7 +461,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             )
         self.maybe_free_model_hooks()
         if output_type == "pil":
-            pictures = [mark_generated(picture, None, self.config.profile) for picture in pictures]
+            dressed = [dress(picture, payloads[index]) for index, picture in zip(drawn, pictures, strict=True)]
+            pictures = [mark_generated(picture, None, self.config.profile) for picture in dressed]
         pairs = zip(payloads, names, strict=True)
         images: Any = [self._plain_picture(*pair, output_type, max_pixels) for pair in pairs]
         for index, picture in zip(drawn, pictures, strict=True):
@@ -467,7 +482,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             max_pixels: refuse a picture with more pixels, whatever a file says; None for no limit.
 
         Returns:
-            RGB picture of the payload's size; `info["Description"]` says what it is.
+            RGB picture of the payload's size, RGBA with the payload's alpha; `info["Description"]` says what it is.
 
         Raises:
             ValueError: too many pixels, or a detail level of a picture of another size.
@@ -482,7 +497,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             raise ValueError(f"`output_type` latent: {name} has none; give pt, or `decoder` {self.generators[0]}")
         decode = likeness_image if name == LIKENESS else preview
         image = decode(payload, max_pixels=max_pixels)
-        return image if output_type == "pil" else convert_picture(np.asarray(image), output_type)
+        return image if output_type == "pil" else convert_picture(np.asarray(image.convert("RGB")), output_type)
 
     def _recipe(self, preset: str | None) -> DecoderRecipe:
         """Return the recipe of a preset, or of the pipeline's own, for its profile and weights."""

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sgc_diffusion"
 # From the ground up: each storey may import what stands on storeys below it, and nothing beside it.
 STOREYS = (
-    {"atomic_file", "torchvision_hook", "taxonomy", "features"},
+    {"atomic_file", "extras", "torchvision_hook", "taxonomy", "features"},
     {"payload"},
     {"bitstream", "analysis", "synthesis", "zoo", "training"},
     {"pipeline"},

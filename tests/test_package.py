@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sgc_diffusion
+from sgc_diffusion import extras
 from sgc_diffusion.cli.diagnosis import CORE_LIBRARIES, OPTIONAL_LIBRARIES
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,10 @@ IMPORT_NAMES = {  # of distributions that are not imported by their own name
     "scikit-learn": "sklearn",
     "open-clip-torch": "open_clip",
     "pillow-jxl-plugin": "pillow_jxl",
+    "pillow-heif": "pillow_heif",
+    "huggingface-hub": "huggingface_hub",
 }
+LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "eval", "vvc")
 NEEDED_BY_OTHERS = {"accelerate", "setuptools"}  # diffusers' offloading; see pyproject.toml
 
 
@@ -47,26 +51,40 @@ def third_party(folder):
 
 
 CORE = modules(PROJECT["dependencies"])
-EXTRAS = {extra: modules(requirements) for extra, requirements in PROJECT["optional-dependencies"].items()}
+EXTRAS = {
+    extra: modules(requirements) - {"sgc_diffusion"} for extra, requirements in PROJECT["optional-dependencies"].items()
+}
+INSTALLABLE = CORE | EXTRAS["torch"] | EXTRAS["crypto"] | EXTRAS["formats"] | EXTRAS["completion"]
+LIGHT = {"atomic_file", "extras", "taxonomy", "payload", "bitstream"}  # what everybody has
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py"))))
 def test_what_is_imported_is_declared(folder):
-    allowed = CORE | {"torchvision", "pillow_jxl", "pillow_heif"}  # used where they are installed
+    allowed = INSTALLABLE | {"torchvision"}  # used where it is installed
+    if folder in LIGHT:
+        allowed = CORE | EXTRAS["crypto"]
+    if folder == "training":
+        allowed |= EXTRAS["train"]
     if folder == "evaluation":
         allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert", "timm"}  # for a segmenter; brought by pyiqa
     assert third_party(PACKAGE / folder) <= allowed
 
 
 def test_what_is_declared_is_imported():
-    declared = CORE | EXTRAS["eval"] | EXTRAS["vvc"]
+    declared = INSTALLABLE | EXTRAS["eval"] | EXTRAS["vvc"]
     assert declared - third_party(PACKAGE) <= NEEDED_BY_OTHERS
 
 
 def test_doctor_lists_what_is_declared():
-    optional = names(PROJECT["optional-dependencies"]["eval"] + PROJECT["optional-dependencies"]["vvc"])
+    optional = set().union(*(names(PROJECT["optional-dependencies"][extra]) for extra in LISTED_EXTRAS))
     assert set(CORE_LIBRARIES) == names(PROJECT["dependencies"])
-    assert set(OPTIONAL_LIBRARIES) == optional - NEEDED_BY_OTHERS
+    assert set(OPTIONAL_LIBRARIES) == optional - {"setuptools", "sgc-diffusion"}
+
+
+def test_the_line_that_names_an_extra_names_what_it_brings():
+    assert set(extras.MODULES) <= set(EXTRAS)
+    for extra, needed in extras.MODULES.items():
+        assert set(needed) <= EXTRAS[extra]
 
 
 def test_code_and_weights_have_their_licenses():
@@ -89,23 +107,27 @@ def test_versions_agree():
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-@pytest.mark.parametrize(("target", "installed"), [("demo", {".[pinned]"}), ("test", {".[pinned]", ".[dev,pinned]"})])
+@pytest.mark.parametrize(
+    ("target", "installed"), [("demo", {".[torch,pinned]"}), ("test", {".[torch,pinned]", ".[dev,pinned]"})]
+)
 def test_make_installs_no_more_than_a_target_needs(target, installed, tmp_path):
     command = ["make", "--dry-run", target, f"VENV={tmp_path / 'venv'}"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"-e '(.+)'", shown)) == installed
-    assert shown.count("write_start_up_file()") == 1
+    assert shown.count("write_start_up_file()") == (target == "test")  # which alone installs torchvision
     (tmp_path / "venv").mkdir()
     (tmp_path / "venv" / "demo-installed").touch()
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r"-e '(.+)'", shown)) == installed - {".[pinned]"}
+    assert set(re.findall(r"-e '(.+)'", shown)) == installed - {".[torch,pinned]"}
 
 
-def test_the_demo_needs_nothing_beyond_the_core():
+def test_the_demo_needs_nothing_beyond_what_draws():
     tree = ast.parse((ROOT / "pipelines" / "demo.py").read_text("utf-8"))
     imports = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imports |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert {name.partition(".")[0] for name in imports} - sys.stdlib_module_names - {"sgc_diffusion"} <= CORE
+    assert {name.partition(".")[0] for name in imports} - sys.stdlib_module_names - {"sgc_diffusion"} <= CORE | EXTRAS[
+        "torch"
+    ]
 
 
 def test_without_torchvision_loading_prints_nothing(tiny_pipeline_folder):

@@ -32,12 +32,12 @@ def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> Se
     """Return a payload with the detail levels of a picture.
 
     Args:
-        payload: of labels and colors.
+        payload: of labels, colors and maybe layers that come before detail.
         picture: (H, W, 3) uint8, of the payload's size.
         finest: the last level, 0 … 15; 15 makes the picture exact.
     """
     state = exact_state(picture, payload.color_map)
-    return replace(payload, layers=tuple(_levels(state, finest)))
+    return payload.with_layers(*_levels(state, finest))
 
 
 def fit_detail(
@@ -49,7 +49,7 @@ def fit_detail(
     """Return a payload with as many detail levels as fit.
 
     Args:
-        payload: of labels and colors.
+        payload: of labels, colors and maybe layers that come before detail.
         picture: (H, W, 3) uint8, of the payload's size.
         num_bytes: that the levels may take.
         count_last_layer: what the last layer of a payload adds to its file.
@@ -59,7 +59,7 @@ def fit_detail(
     """
     state = exact_state(picture, payload.color_map)
     for layer in _levels(state, LOSSLESS):
-        larger = replace(payload, layers=(*payload.layers, layer))
+        larger = payload.with_layers(layer)
         num_bytes -= count_last_layer(larger)
         if num_bytes < 0:
             break
@@ -75,7 +75,7 @@ def without_worse_levels(payload: SemanticPayload, picture: np.ndarray) -> Seman
         picture: (H, W, 3) uint8, of the payload's size.
     """
     best, least = payload, squared_error(payload, picture)
-    while payload.layers and least > 0:
+    while payload.layer(DetailLevel) and least > 0:
         payload = replace(payload, layers=payload.layers[:-1])
         error = squared_error(payload, picture)
         if error > CLEARLY_WORSE * least:
@@ -92,10 +92,15 @@ def squared_error(payload: SemanticPayload, picture: np.ndarray) -> float:
         payload: of labels, colors and detail levels.
         picture: (H, W, 3) uint8, of the payload's size.
     """
-    last = payload.layers[-1] if payload.layers else None
+    last = next((layer for layer in reversed(payload.layers) if isinstance(layer, DetailLevel)), None)
     nothing = DetailState(payload.height, payload.width, payload.color_map, ())
-    decoded = likeness(last.state if isinstance(last, DetailLevel) else nothing)
+    decoded = likeness(nothing if last is None else last.state)
     return float(np.mean(np.square(decoded.astype(np.int16) - picture, dtype=np.float32), dtype=np.float64))
+
+
+def is_lossless(payload: SemanticPayload) -> bool:
+    """Return whether a payload holds every pixel of the picture."""
+    return any(layer.kind == FIRST_KIND + LOSSLESS for layer in payload.layers)
 
 
 def _levels(state: DetailState, finest: int) -> Iterator[DetailLevel]:

@@ -1,7 +1,8 @@
 """Pictures → payloads: the encoder half of every pipeline.
 
 picture ──image_input──▶ RGB ──┬──segmenter──▶ labels ─┬──▶ [rate control] ──▶ payload ──[best of k seeds]──▶ payload
-                               └─────────────▶ colors ─┘
+    │                          └─────────────▶ colors ─┘        │
+    └──▶ alpha, ICC profile, EXIF (`extras`)  ──────────────────┘
 
 What a pipeline has comes in as callables: what segments, what counts the bytes of a file, what draws a candidate.
 """
@@ -9,6 +10,7 @@ What a pipeline has comes in as callables: what segments, what counts the bytes 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,17 +19,28 @@ from typing import Any, Protocol, TypedDict
 import numpy as np
 from PIL import Image
 
+from sgc_diffusion.analysis.alpha import fill_invisible
 from sgc_diffusion.analysis.by_synthesis import choose_seed
 from sgc_diffusion.analysis.color import extract_color_map
-from sgc_diffusion.analysis.detail import HANDOVER_BYTES, MAX_QUALITY, add_detail, fit_detail, level_of_quality
+from sgc_diffusion.analysis.detail import (
+    HANDOVER_BYTES,
+    MAX_QUALITY,
+    add_detail,
+    fit_detail,
+    is_lossless,
+    level_of_quality,
+)
+from sgc_diffusion.analysis.extras import collect_extras
 from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
+from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.taxonomy import load_taxonomy, reductions
 
+RAW_BYTES = 3  # a pixel; a larger budget holds the exact picture
 FINE_LABEL_CELLS, FINE_COLOR_CELLS = 125 * 128, 64 * 64  # of the maps that rate control reduces
 MAX_CANDIDATES = 65536  # seeds that a file can name
 MAX_BUDGET = 2**53  # bytes; more than any file has
@@ -53,6 +66,8 @@ class EncodingOptions(TypedDict, total=False):
     quality: float | None
     class_weights: Mapping[str, float] | None
     num_candidates: int
+    keep_alpha: bool
+    keep_metadata: bool
 
 
 class AnalysisOptions(EncodingOptions, total=False):
@@ -82,6 +97,8 @@ class EncoderSettings:
         class_weights: class name → how much a wrong label counts where the picture shows that class, for the choice
             under a budget; 1 for classes that are not named.
         num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
+        keep_alpha: a picture with transparent pixels keeps its alpha, see `extras`; else it is laid over white.
+        keep_metadata: ICC profile and EXIF data are kept, and the colors stay those of the profile.
         sealed: the budget is that of a file that a key seals.
 
     Raises:
@@ -96,6 +113,8 @@ class EncoderSettings:
     quality: float | None = None
     class_weights: Mapping[str, float] | None = None
     num_candidates: int = 1
+    keep_alpha: bool = True
+    keep_metadata: bool = False
     sealed: bool = False
 
     def __post_init__(self) -> None:
@@ -168,43 +187,83 @@ def encode_pictures(
     """
     payloads = []
     for image in images:
-        picture = load_picture(image)
-        if settings.has_budget:
-            payload = _fit_budget(picture, settings, segment, count_bytes, count_layer_bytes)
-        else:
-            payload = _analyze(picture, settings, segment)
-        payload = _add_detail(payload, image, settings, count_bytes, count_last_layer)
-        if settings.num_candidates > 1:
-            payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
+        payload = _encode_picture(image, settings, segment, count_bytes, draw, count_layer_bytes, count_last_layer)
         payloads.append(payload)
     return payloads
 
 
-def _add_detail(
-    payload: SemanticPayload,
+def _encode_picture(
     image: ImageInput,
     settings: EncoderSettings,
+    segment: Segment,
+    count_bytes: CountBytes,
+    draw: Callable[[SemanticPayload], Image.Image],
+    count_layer_bytes: Callable[[Layer], int] | None,
+    count_last_layer: Callable[[SemanticPayload], int] | None,
+) -> SemanticPayload:
+    """Return the payload of one picture; `encode_pictures` says what the arguments are."""
+    picture = load_picture(image, keep_alpha=settings.keep_alpha, keep_profile=settings.keep_metadata)
+    budget = settings.budget_bytes(picture.width, picture.height) if settings.has_budget else None
+    extras = collect_extras(
+        picture,
+        lambda: load_picture(image, None, keep_alpha=True).alpha,
+        has_detail=settings.quality is not None and level_of_quality(settings.quality) is not None,
+        max_bytes=budget,
+        count_bytes=count_bytes,
+        keep_metadata=settings.keep_metadata,
+    )
+    if picture.alpha is not None and extras.alpha is None:  # not even the coarsest fits
+        settings = replace(settings, keep_alpha=False)
+        picture = load_picture(image, keep_profile=settings.keep_metadata)
+    if picture.alpha is not None:
+        picture = replace(picture, image=fill_invisible(picture.image, picture.alpha))
+    if budget is not None:
+        payload = _fit_budget(picture, settings, budget - extras.size_bytes, segment, count_bytes, count_layer_bytes)
+    else:
+        payload = _analyze(picture, settings, segment)
+    payload = payload.with_layers(*extras.before_detail)
+    read_pixels = partial(_read_pixels, image, settings, budget)
+    payload = _add_detail(payload, read_pixels, settings, budget, extras.metadata_bytes, count_bytes, count_last_layer)
+    payload = payload.with_layers(*extras.after_detail)
+    if picture.is_rounded and is_lossless(payload):
+        text = "The picture has samples of more than 8 bits; its file holds them rounded to 8, exact from there on"
+        warnings.warn(text, RoundedSamplesWarning, stacklevel=4)
+    if settings.num_candidates > 1:
+        payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
+    return payload
+
+
+def _read_pixels(image: ImageInput, settings: EncoderSettings, budget: int | None) -> np.ndarray:
+    """Return the whole picture, (H, W, 3) uint8, as its detail levels are to give it.
+
+    What lies under pixels that nobody sees is kept only where the file is to be lossless.
+    """
+    whole = load_picture(image, None, keep_alpha=settings.keep_alpha, keep_profile=settings.keep_metadata)
+    is_whole = settings.quality == MAX_QUALITY or (budget or 0) > RAW_BYTES * whole.width * whole.height
+    return np.asarray(whole.image if whole.alpha is None or is_whole else fill_invisible(whole.image, whole.alpha))
+
+
+def _add_detail(
+    payload: SemanticPayload,
+    pixels: Callable[[], np.ndarray],
+    settings: EncoderSettings,
+    budget: int | None,
+    reserved_bytes: int,
     count_bytes: CountBytes,
     count_last_layer: Callable[[SemanticPayload], int] | None,
 ) -> SemanticPayload:
     """Return the payload with the detail that quality or budget ask for; only then is the picture read whole."""
     if settings.quality is not None:
         finest = level_of_quality(settings.quality)
-        return payload if finest is None else add_detail(payload, _pixels(image), finest)
-    budget = settings.budget_bytes(payload.width, payload.height) if settings.has_budget else 0
-    if budget <= HANDOVER_BYTES:
+        return payload if finest is None else add_detail(payload, pixels(), finest)
+    if budget is None or budget <= HANDOVER_BYTES:
         return payload
 
     def count_by_files(larger: SemanticPayload) -> int:
         return count_bytes(larger) - count_bytes(replace(larger, layers=larger.layers[:-1]))
 
-    left = budget - count_bytes(payload, sealed=settings.sealed)
-    return fit_detail(payload, _pixels(image), left, count_last_layer or count_by_files)
-
-
-def _pixels(image: ImageInput) -> np.ndarray:
-    """Return the whole picture, (H, W, 3) uint8 sRGB."""
-    return np.asarray(load_picture(image, None).image)
+    left = budget - reserved_bytes - count_bytes(payload, sealed=settings.sealed)
+    return fit_detail(payload, pixels(), left, count_last_layer or count_by_files)
 
 
 def _analyze(picture: LoadedPicture, settings: EncoderSettings, segment: Segment) -> SemanticPayload:
@@ -222,11 +281,12 @@ def _analyze(picture: LoadedPicture, settings: EncoderSettings, segment: Segment
 def _fit_budget(
     picture: LoadedPicture,
     settings: EncoderSettings,
+    max_bytes: int,
     segment: Segment,
     count_bytes: CountBytes,
     count_layer_bytes: Callable[[Layer], int] | None,
 ) -> SemanticPayload:
-    """Return the best payload that fits into the budget, whichever seed will be chosen."""
+    """Return the best payload of labels and colors that fits, whichever seed will be chosen."""
     (label_map,) = segment([picture.image], FINE_LABEL_CELLS)
     last_seed = replace(settings.recipe, seed=settings.num_candidates - 1)  # the bytes of the seed count
     return choose_payload(
@@ -234,7 +294,7 @@ def _fit_budget(
         extract_color_map(picture.image, FINE_COLOR_CELLS),
         taxonomy_name=settings.taxonomy_name,
         size=(picture.width, picture.height),
-        max_bytes=min(settings.budget_bytes(picture.width, picture.height), HANDOVER_BYTES),
+        max_bytes=min(max_bytes, HANDOVER_BYTES),
         count_bytes=partial(count_bytes, sealed=settings.sealed),
         count_layer_bytes=count_layer_bytes,
         recipe=last_seed if settings.num_candidates > 1 else settings.recipe,

@@ -1,6 +1,7 @@
 """Any picture → 8-bit sRGB in display orientation.
 
 file, PIL picture, array ──8 bits (sample_range)──▶ [reduced] ──orient──▶ upright ──ICC──▶ sRGB ──over white──▶ RGB
+                                                                                    or alpha by itself ──▶ RGB, alpha
 
 What a file says beside its pixels (EXIF, profile) is used where it can be read and never keeps a picture from being
 opened.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from sgc_diffusion.analysis.sample_range import SampleRangeError, array_to_bytes, plane_to_bytes
+from sgc_diffusion.analysis.metadata import read_exif, read_profile
+from sgc_diffusion.analysis.sample_range import SampleRangeError, array_to_bytes, is_deep, plane_to_bytes
 
 ImageInput = Image.Image | np.ndarray | str | Path
 
@@ -45,14 +47,39 @@ class LoadedPicture:
         image: RGB, upright; the whole picture, or a copy reduced to about `WORKING_PIXELS`.
         width: of the whole picture, pixels.
         height: of the whole picture, pixels.
+        alpha: L, of the size of `image`, if it was to be kept and any pixel is transparent; the colors of `image` are
+            then not over white, and those of pixels with alpha 0 are what the file happens to hold.
+        profile: the ICC profile that the colors of `image` are in, if it was to be kept; None for sRGB.
+        exif: EXIF data with the orientation 1, None if there are none.
+        is_rounded: samples had more than 8 bits.
     """
 
     image: Image.Image
     width: int
     height: int
+    alpha: Image.Image | None = None
+    profile: bytes | None = None
+    exif: bytes | None = None
+    is_rounded: bool = False
 
 
-def load_picture(image: ImageInput, max_pixels: int | None = WORKING_PIXELS) -> LoadedPicture:
+@dataclass(frozen=True)
+class _Wishes:
+    """How a picture is to be read; see `load_picture`."""
+
+    max_pixels: int | None
+    keep_alpha: bool = False
+    keep_profile: bool = False
+    is_rounded: bool = False
+
+
+def load_picture(
+    image: ImageInput,
+    max_pixels: int | None = WORKING_PIXELS,
+    *,
+    keep_alpha: bool = False,
+    keep_profile: bool = False,
+) -> LoadedPicture:
     """Read a picture as 8-bit sRGB for analysis, reduced where it is larger than analysis needs.
 
     A large JPEG file is reduced while it is decoded, so that giving its path takes little memory.
@@ -60,13 +87,16 @@ def load_picture(image: ImageInput, max_pixels: int | None = WORKING_PIXELS) -> 
     Args:
         image: path of a picture file, or what `to_rgb` takes.
         max_pixels: a picture with more is reduced by a whole factor; None keeps every picture whole.
+        keep_alpha: transparency stays by itself, instead of laying the picture over white.
+        keep_profile: RGB and gray pixels stay in the colors of their ICC profile, instead of sRGB.
 
     Raises:
         ValueError: as for `open_image` and `to_rgb`.
         OSError: a file that is missing, is a directory or may not be read.
     """
     if isinstance(image, (str, Path)):
-        return _read_file(Path(image), max_pixels)
+        return _read_file(Path(image), _Wishes(max_pixels, keep_alpha, keep_profile))
+    is_rounded = isinstance(image, (np.ndarray, Image.Image)) and is_deep(image)
     if isinstance(image, np.ndarray):
         image = array_to_bytes(image)
     if not isinstance(image, Image.Image):
@@ -76,7 +106,7 @@ def load_picture(image: ImageInput, max_pixels: int | None = WORKING_PIXELS) -> 
     if min(image.size) < 1:
         raise ValueError(f"`image` must have at least one pixel, got {image.width}×{image.height}")
     try:
-        return _prepare(image, image.size, max_pixels)
+        return _prepare(image, image.size, _Wishes(max_pixels, keep_alpha, keep_profile, is_rounded))
     except (MemoryError, ValueError):
         raise
     except Exception as error:  # of a file that Pillow had not decoded yet; plug-ins raise anything
@@ -96,7 +126,7 @@ def open_image(path: str | Path) -> Image.Image:
         ValueError: the file is no picture, is cut short, is empty, or is too large to be safe.
         OSError: the file is missing, is a directory or may not be read.
     """
-    return _read_file(Path(path), None).image
+    return _read_file(Path(path), _Wishes(None)).image
 
 
 def to_rgb(image: Image.Image | np.ndarray) -> Image.Image:
@@ -141,17 +171,17 @@ def _register_plugins() -> None:
         pass
 
 
-def _read_file(path: Path, max_pixels: int | None) -> LoadedPicture:
+def _read_file(path: Path, wishes: _Wishes) -> LoadedPicture:
     _register_plugins()
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow still refuses what is twice as large as it warns of
         try:
             image = Image.open(file, formats=[name for name in Image.OPEN if name not in NOT_PICTURES])
-            size = image.size
-            factor = 1 if max_pixels is None else _reduction(size, max_pixels)
+            size, wishes = image.size, replace(wishes, is_rounded=is_deep(image))
+            factor = 1 if wishes.max_pixels is None else _reduction(size, wishes.max_pixels)
             if factor > 1 and min(size) >= DRAFTED_SIDE * factor:
                 image.draft(None, (size[0] // factor, size[1] // factor))  # only a JPEG decoder can
-            return _prepare(image, size, max_pixels)
+            return _prepare(image, size, wishes)
         except MemoryError:
             raise
         except SampleRangeError as error:
@@ -172,12 +202,13 @@ def _reduction(size: tuple[int, int], max_pixels: int) -> int:
     return factor
 
 
-def _prepare(source: Image.Image, size: tuple[int, int], max_pixels: int | None) -> LoadedPicture:
+def _prepare(source: Image.Image, size: tuple[int, int], wishes: _Wishes) -> LoadedPicture:
     """Return a picture as RGB; `size` is that of the file, which the decoder may have reduced already."""
     source.load()  # a TIFF decoder turns the picture upright then, so that its orientation is to be read after
     orientation, profile = _orientation(source), source.info.get("icc_profile")
+    kept_profile = read_profile(source) if wishes.keep_profile else None
     image = _to_simple_mode(source)
-    if max_pixels is not None and (factor := _reduction(image.size, max_pixels)) > 1:
+    if wishes.max_pixels is not None and (factor := _reduction(image.size, wishes.max_pixels)) > 1:
         image = image.reduce((min(factor, image.width), min(factor, image.height)))
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
@@ -185,12 +216,15 @@ def _prepare(source: Image.Image, size: tuple[int, int], max_pixels: int | None)
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     if alpha is not None:
         image = image.convert("L" if image.mode == "LA" else "RGB")
-    image = _to_srgb(image, profile)
-    if alpha is not None and alpha.getextrema() != (255, 255):
+    image = _to_srgb(image, profile) if kept_profile is None else image.convert("RGB")
+    if alpha is not None and alpha.getextrema() == (255, 255):
+        alpha = None
+    elif alpha is not None and not wishes.keep_alpha:
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=alpha)
-        image = white
-    return LoadedPicture(image.copy() if image is source else image, *size)
+        image, alpha = white, None
+    image = image.copy() if image is source else image
+    return LoadedPicture(image, *size, alpha, kept_profile, read_exif(source), wishes.is_rounded)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -27,6 +27,17 @@ class SampleRangeError(ValueError):
     """It cannot be told from what range values are."""
 
 
+class RoundedSamplesWarning(UserWarning):
+    """A picture is kept losslessly, but from 8 bits a sample, to which its own were rounded."""
+
+
+def is_deep(image: Image.Image | np.ndarray) -> bool:
+    """Return whether a picture has samples of more than 8 bits; of a file, before it is decoded."""
+    if isinstance(image, np.ndarray):
+        return image.dtype != np.uint8
+    return image.mode.startswith(("I;16", "F")) or any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+
+
 def array_to_bytes(array: np.ndarray) -> Image.Image:
     """Return an array as an 8-bit PIL picture.
 

@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sgc_diffusion.bitstream.errors import DecryptionError, TruncatedStreamError
+from sgc_diffusion.extras import require
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -182,10 +183,7 @@ def _require_key(key: bytes | Passphrase) -> None:
 
 def _cipher(key: bytes | Passphrase, nonce: bytes) -> AESGCM:
     _require_key(key)
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    except ImportError as error:
-        raise ImportError(
-            "Encrypted files need the `cryptography` package: pip install 'sgc-diffusion[crypto]'"
-        ) from error
+    require("crypto", "A key")
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     return AESGCM(derive_key(key.text, nonce) if isinstance(key, Passphrase) else key)

@@ -1,7 +1,8 @@
 """Making a file smaller without decoding it: optional layers are left out, everything else stays as it is.
 
-Layers go from the end of the file, the finest first, so thinning commutes: to 2,000 bytes and then to 1,000 is the same
-as to 1,000.
+Layers go in one order whatever the budget, from the end of the file, the finest first, so thinning commutes: to 2,000
+bytes and then to 1,000 is the same as to 1,000. Only the ICC profile, some kilobytes, waits until the detail is coarse:
+without it colors are taken for sRGB.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from sgc_diffusion.bitstream.container import (
 from sgc_diffusion.bitstream.encryption import Passphrase
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.layers import bases_of, optional_coder
-from sgc_diffusion.payload.detail import DETAIL_KINDS
+from sgc_diffusion.payload import IccProfileLayer
+from sgc_diffusion.payload.detail import DETAIL_KINDS, FIRST_KIND
+
+_LAST_WITH_PROFILE = 6  # the detail level that goes just before the ICC profile
 
 
 def thin(
@@ -42,7 +46,7 @@ def thin(
         data: the bytes of the file.
         drop: kinds of the layers to leave out.
         num_levels: how many detail levels to keep, the coarsest ones; None for all.
-        max_bytes: what the file may take; layers are left out from its end until it does.
+        max_bytes: what the file may take; layers are left out, mostly from its end, until it does.
         key: of an encrypted file; the result is sealed with it anew.
 
     Returns:
@@ -69,10 +73,16 @@ def thin(
         num_bytes = len(write_container(header, required, b"", key))
         if num_bytes > max_bytes:
             raise ValueError(f"`max_bytes` {max_bytes} is too few: labels and colors alone take {num_bytes} bytes")
-        while num_bytes + sum(map(len, frames)) > max_bytes:
-            frames.pop()
+        for index in sorted(range(len(kept)), key=lambda index: _rank(kept[index].kind), reverse=True):
+            if num_bytes + sum(map(len, frames)) > max_bytes:
+                frames[index] = b""
     warn_of_damages(damages, stacklevel=3)
     return write_container(header, required, b"".join(frames), key)
+
+
+def _rank(kind: int) -> float:
+    """Return the place of a kind in the order in which layers go, the last first."""
+    return FIRST_KIND + _LAST_WITH_PROFILE - 0.5 if kind == IccProfileLayer.kind else kind
 
 
 def _kept(layers: Collection[StoredLayer], drop: Collection[int], num_levels: int | None) -> list[StoredLayer]:

@@ -54,6 +54,10 @@ def add_compress(commands: Any) -> None:
         default=1,
         help="seeds to try; the best is kept in the file",
     )
+    parser.add_argument("--no-alpha", action="store_true", help="lay transparent pictures over white")
+    parser.add_argument(
+        "--keep-metadata", action="store_true", help="keep the ICC profile, with the colors as they are in it, and EXIF"
+    )
 
 
 def compress(arguments: argparse.Namespace, report: Report) -> None:
@@ -72,6 +76,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
         return
     options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
     options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp, "quality": arguments.quality}
+    options |= {"keep_alpha": not arguments.no_alpha, "keep_metadata": arguments.keep_metadata}
 
     def handle(job: Job) -> Result:
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)

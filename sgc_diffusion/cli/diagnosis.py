@@ -15,11 +15,21 @@ from sgc_diffusion.cli.devices import MEBIBYTE, list_devices
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES, KnownPipeline
 from sgc_diffusion.zoo.names import WEIGHTS_FOLDER
 
-CORE_LIBRARIES = (
-    "torch", "diffusers", "transformers", "accelerate", "huggingface-hub", "safetensors", "numpy", "scipy", "pillow",
-    "pyyaml", "cryptography", "tqdm",
-)  # fmt: skip
+CORE_LIBRARIES = ("numpy", "pillow")
+DRAWING = "analyzing and drawing: pip install 'sgc-diffusion[torch]'"
 OPTIONAL_LIBRARIES = {  # what each is for
+    "torch": DRAWING,
+    "diffusers": DRAWING,
+    "transformers": DRAWING,
+    "accelerate": DRAWING,
+    "huggingface-hub": DRAWING,
+    "safetensors": DRAWING,
+    "scipy": DRAWING,
+    "pyyaml": "converting published checkpoints",
+    "tqdm": "progress bars",
+    "cryptography": "sealed files: pip install 'sgc-diffusion[crypto]'",
+    "shtab": "completion in a shell: pip install 'sgc-diffusion[completion]'",
+    "pillow-heif": "HEIC pictures: pip install 'sgc-diffusion[formats]'",
     "torchvision": "its segmenters and the evaluation",
     "pyiqa": "evaluation",
     "open-clip-torch": "evaluation",
@@ -117,9 +127,9 @@ def _version(name: str) -> str | None:
 
 def _find_vvc() -> dict[str, str | None]:
     """Return the `version` of what codes the VVC anchor, or what is `missing` for it."""
-    from sgc_diffusion.evaluation.codecs import ANCHORS
-
     try:
+        from sgc_diffusion.evaluation.codecs import ANCHORS
+
         ANCHORS["vvc"].require()
         return {"version": next(iter(ANCHORS["vvc"].versions().values())), "missing": None}
     except (ImportError, OSError) as error:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import importlib.util
 from pathlib import Path
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.cli.errors import CommandError, describe_error
+from sgc_diffusion.extras import require
 
 
 def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | None:
     """Return the key or the passphrase of `--key-file` or `--passphrase-file`, None for neither.
 
     Raises:
-        CommandError: the file cannot be read or holds no key, or what seals files is not installed.
+        CommandError: the file cannot be read or holds no key.
+        ImportError: what seals files is not installed.
     """
     path = arguments.key_file or arguments.passphrase_file
     if path is None:
@@ -25,8 +26,7 @@ def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | No
         key = bitstream.parse_key(data) if arguments.key_file else bitstream.Passphrase(_first_line(data))
     except (OSError, ValueError) as error:
         raise CommandError(describe_error(error, path)) from error
-    if importlib.util.find_spec("cryptography") is None:
-        raise CommandError("sealed files need the package cryptography: pip install cryptography")
+    require("crypto", "A key")
     return key
 
 

@@ -6,6 +6,7 @@ import argparse
 
 from sgc_diffusion import __version__
 from sgc_diffusion.cli.arguments import EXAMPLES
+from sgc_diffusion.cli.completion import add_completion
 from sgc_diffusion.cli.compress import add_compress
 from sgc_diffusion.cli.convert import add_convert
 from sgc_diffusion.cli.decompress import add_decompress
@@ -27,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sgc {__version__}")
+    add_completion(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (add_compress, add_decompress, add_preview, add_thin, add_inspect, add_verify, add_convert, add_doctor):
         add(commands)

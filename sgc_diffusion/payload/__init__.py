@@ -5,10 +5,12 @@
 Frozen, validated, numpy only. What is here is exactly what the file holds: `encode` and `decode` are lossless for it.
 """
 
+from sgc_diffusion.payload.alpha import AlphaLayer
 from sgc_diffusion.payload.color import ColorLayer
 from sgc_diffusion.payload.detail import DetailLevel
 from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
 from sgc_diffusion.payload.layer import MAX_KIND, Layer, UnknownLayer
+from sgc_diffusion.payload.metadata import ExifLayer, IccProfileLayer
 from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
 from sgc_diffusion.payload.recipe import PRESETS, PROFILES, SCHEDULERS, DecoderRecipe, Preset, Profile
 
@@ -20,9 +22,12 @@ __all__ = [
     "PRESETS",
     "PROFILES",
     "SCHEDULERS",
+    "AlphaLayer",
     "ColorLayer",
     "DecoderRecipe",
     "DetailLevel",
+    "ExifLayer",
+    "IccProfileLayer",
     "LabelLayer",
     "Layer",
     "Preset",

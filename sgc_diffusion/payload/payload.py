@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -59,6 +59,11 @@ class SemanticPayload:
     def layer(self, layer_class: type[LayerT]) -> LayerT | None:
         """Return the optional layer of a class, the first if there are several, or None."""
         return next((layer for layer in self.layers if isinstance(layer, layer_class)), None)
+
+    def with_layers(self, *layers: Layer) -> SemanticPayload:
+        """Return the payload with more optional layers, each in its place, instead of those of the same kind."""
+        by_kind = {layer.kind: layer for layer in (*self.layers, *layers)}
+        return replace(self, layers=tuple(by_kind[kind] for kind in sorted(by_kind)))
 
     @property
     def label_map(self) -> np.ndarray:

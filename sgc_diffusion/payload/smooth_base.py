@@ -23,17 +23,17 @@ def smooth_base(color_map: np.ndarray, height: int, width: int, every: int = 1) 
     """Return the smooth base of a picture, or some of its pixels.
 
     Args:
-        color_map: (h, w, 3) uint8.
+        color_map: (h, w, 3) uint8; of the alpha layer (h, w, 1).
         height: H, rows of the picture.
         width: W, columns of the picture.
         every: take rows and columns 0, `every`, 2 · `every` …
 
     Returns:
-        (⌈H / every⌉, ⌈W / every⌉, 3) uint8.
+        (⌈H / every⌉, ⌈W / every⌉, 3 or 1) uint8.
     """
     row_cells, row_weights = _cubic(color_map.shape[0], height, np.arange(0, height, every, dtype=np.int64))
     cells, weights = _cubic(color_map.shape[1], width, np.arange(0, width, every, dtype=np.int64))
-    base = np.empty((row_cells.shape[1], cells.shape[1], 3), dtype=np.uint8)
+    base = np.empty((row_cells.shape[1], cells.shape[1], color_map.shape[2]), dtype=np.uint8)
     grid, half = color_map.astype(np.int32), 1 << (2 * _WEIGHT_BITS - 1)
     for start in range(0, len(base), _STRIP_ROWS):
         strip = slice(start, start + _STRIP_ROWS)

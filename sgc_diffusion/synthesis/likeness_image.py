@@ -14,9 +14,10 @@ from PIL import Image, PngImagePlugin
 
 from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.payload import SemanticPayload
+from sgc_diffusion.synthesis.dressing import dress, fitted_to, metadata_options
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS, is_exact, likeness
 
-LOSSLESS_OPTIONS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JXL": {"lossless": True}}
+LOSSLESS_OPTIONS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "exact": True}, "JXL": {"lossless": True}}
 QUALITY = 95  # of the formats that are always lossy here; the decoded picture is not to be spoiled
 TIFF_DESCRIPTION = 270  # tag
 
@@ -24,7 +25,7 @@ TIFF_DESCRIPTION = 270  # tag
 def likeness_image(
     payload: SemanticPayload, num_bytes: int | None = None, *, max_pixels: int | None = MAX_PIXELS
 ) -> Image.Image:
-    """Return the likeness of a payload as a PIL picture with its description in `info`.
+    """Return the likeness of a payload as a PIL picture, with alpha if it has any, and its description in `info`.
 
     Args:
         payload: with or without detail levels.
@@ -34,7 +35,7 @@ def likeness_image(
     Raises:
         ValueError: as for `likeness`.
     """
-    image = Image.fromarray(likeness(payload, max_pixels=max_pixels))
+    image = dress(Image.fromarray(likeness(payload, max_pixels=max_pixels)), payload)
     image.info["Description"] = describe_likeness(num_bytes, exact=is_exact(payload))
     return image
 
@@ -62,7 +63,7 @@ def save_likeness(image: Image.Image, path: Path) -> None:
         raise ValueError(f"`path` must end in a suffix that Pillow can write, such as .png, got {path.name!r}")
     stream = io.BytesIO()
     try:
-        image.save(stream, kind, **_options(kind, image.info["Description"]))
+        fitted_to(image, kind).save(stream, kind, **_options(kind, image.info))
     except (OSError, ValueError, KeyError, SystemError) as error:
         size = f"{image.width}×{image.height}"
         raise ValueError(f"`image` of {size} pixels cannot be written as {kind} ({error}); give a .png path") from error
@@ -70,15 +71,19 @@ def save_likeness(image: Image.Image, path: Path) -> None:
         temporary.write_bytes(stream.getvalue())
 
 
-def _options(kind: str, description: str) -> dict[str, Any]:
+def _options(kind: str, info: dict[Any, Any]) -> dict[str, Any]:
     """Return the arguments of a format's writer."""
+    kept, description = metadata_options(info, kind), info["Description"]
     if kind == "PNG":
         chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt("Description", description)
-        return {"pnginfo": chunks}
+        return {**kept, "pnginfo": chunks}
     if kind == "TIFF":
-        return {"tiffinfo": {TIFF_DESCRIPTION: description}}
-    options = LOSSLESS_OPTIONS.get(kind, {"quality": QUALITY} if kind in ("JPEG", "MPO", "AVIF") else {})
+        tags = Image.Exif()
+        tags.load(kept.pop("exif", b""))
+        tags[TIFF_DESCRIPTION] = tags.get(TIFF_DESCRIPTION, description)
+        return {**kept, "exif": tags}
+    options = kept | LOSSLESS_OPTIONS.get(kind, {"quality": QUALITY} if kind in ("JPEG", "MPO", "AVIF") else {})
     if kind in ("JPEG", "MPO", "WEBP", "AVIF", "JXL"):
         return {**options, "xmp": _xmp(description)}
     return {**options, "comment": description} if kind in ("GIF", "JPEG2000") else options

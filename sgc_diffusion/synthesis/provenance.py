@@ -23,6 +23,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, PngImagePlugin, TiffImagePlugin, TiffTags
 
 from sgc_diffusion.atomic_file import atomic_path
+from sgc_diffusion.synthesis.dressing import fitted_to, metadata_options
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 PNG_XMP, TIFF_XMP = "XML:com.adobe.xmp", 700  # PNG's keyword and TIFF's tag of an XMP packet
@@ -121,6 +122,7 @@ class GeneratedImage(Image.Image):
         """
         name = getattr(fp, "name", "") if hasattr(fp, "write") else fp
         kind = (format or _format_of(name) or "").upper()
+        params = metadata_options(self.info, kind) | params
         description = self.info.get("Description")
         if description is not None and kind:
             params = _add_provenance(kind, description, params)
@@ -229,7 +231,7 @@ def save_image(image: Image.Image, path: Path) -> None:
     stream = io.BytesIO()
     stream.name = path.name  # pyright: ignore[reportAttributeAccessIssue] - some writers look at it
     try:
-        image.save(stream, kind)
+        fitted_to(image, kind).save(stream, kind)
     except (OSError, ValueError, KeyError, SystemError) as error:
         size = f"{image.width}×{image.height}"
         raise ValueError(

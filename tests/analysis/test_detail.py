@@ -89,7 +89,8 @@ def test_budgets_are_kept_and_used(tiny_pipeline, landscape):
 def test_a_reduced_picture_is_read_whole_for_detail(tiny_pipeline, landscape, monkeypatch):
     picture = landscape(80, 60)
     monkeypatch.setattr(
-        "sgc_diffusion.analysis.encoder.load_picture", lambda image, max_pixels=100: load_picture(image, max_pixels)
+        "sgc_diffusion.analysis.encoder.load_picture",
+        lambda image, max_pixels=100, **wishes: load_picture(image, max_pixels, **wishes),
     )
     exact = tiny_pipeline.analyze(picture, quality=100)
     assert np.array_equal(np.asarray(tiny_pipeline.likeness(exact)), np.asarray(picture))

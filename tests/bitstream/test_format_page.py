@@ -10,7 +10,15 @@ import pytest
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import detail_context, header, tables
-from sgc_diffusion.payload import PROFILES, SCHEDULERS, UnknownLayer, detail_bands
+from sgc_diffusion.payload import (
+    PROFILES,
+    SCHEDULERS,
+    AlphaLayer,
+    ExifLayer,
+    IccProfileLayer,
+    UnknownLayer,
+    detail_bands,
+)
 from sgc_diffusion.payload.detail import DETAIL_KINDS
 from sgc_diffusion.taxonomy import NUMBERS
 
@@ -26,6 +34,7 @@ def load(path):
 
 
 build_format, format_reader = load(ROOT / "docs/build_format.py"), load(Path(__file__).parent / "format_reader.py")
+format_reader_pixels = load(Path(__file__).parent / "format_reader_pixels.py")
 TEXT = " ".join(build_format.page().split())
 
 
@@ -93,8 +102,14 @@ def test_a_reader_written_from_the_page_reads_the_golden_files(name):
     assert theirs["label_map"] == ours.label_map.tolist()
     assert theirs["quality"] == ours.color.quality and theirs["levels"] == ours.color.levels.tolist()
     assert [kind for kind, _ in theirs["layers"]] == [layer.kind for layer in ours.layers]
-    unknown = tuple(UnknownLayer(*layer) for layer in theirs["layers"] if layer[0] not in DETAIL_KINDS)
-    assert unknown == tuple(layer for layer in ours.layers if layer.kind not in DETAIL_KINDS)
+    for layer, (kind, body) in zip(ours.layers, theirs["layers"], strict=True):
+        if isinstance(layer, AlphaLayer):
+            reader = format_reader_pixels.Alpha(body)
+            assert reader.read() == layer.levels.tolist() and reader.levels == layer.num_levels
+        elif isinstance(layer, IccProfileLayer | ExifLayer):
+            assert body == (layer.profile if isinstance(layer, IccProfileLayer) else layer.exif)
+        elif kind not in DETAIL_KINDS:
+            assert layer == UnknownLayer(kind, body)
 
 
 @pytest.mark.parametrize("name", [name for name in golden_files() if name not in ("fine-color", "coco-128")])

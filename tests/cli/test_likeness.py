@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, DetailLevel, LabelLayer, SemanticPayload
@@ -92,3 +92,19 @@ def test_a_preview_is_decoded(tmp_path, run):
     assert run("decompress", tmp_path / "a.sgc", "--decoder", "preview")[1].endswith("s\n")
     with Image.open(tmp_path / "a.decoded.png") as image:
         assert image.size == (41, 30) and image.text["Description"].startswith("Preview by")
+
+
+def test_a_picture_comes_back_with_alpha_and_metadata(tmp_path, run, tiny_pipeline_folder):
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 41, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "a camera"
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    command = ["compress", tmp_path / "a.png", "--pipeline", tiny_pipeline_folder, "-q", 100]
+    assert run(*command, "--keep-metadata")[0] == 0
+    assert run("decompress", "--decoder", "likeness", tmp_path / "a.sgc", "-o", tmp_path / "b.png")[0] == 0
+    with Image.open(tmp_path / "b.png") as image:
+        assert np.array_equal(np.asarray(image), pixels) and image.getexif()[ExifTags.Base.Make] == "a camera"
+    assert run(*command, "--no-alpha", "--force")[0] == 0
+    assert run("decompress", "--decoder", "likeness", tmp_path / "a.sgc", "-o", tmp_path / "c.png")[0] == 0
+    with Image.open(tmp_path / "c.png") as image:
+        assert image.mode == "RGB" and not image.getexif()

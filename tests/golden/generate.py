@@ -16,7 +16,16 @@ import numpy as np
 from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import tables
 from sgc_diffusion.bitstream.container import write_layer
-from sgc_diffusion.payload import ColorLayer, DecoderRecipe, DetailLevel, LabelLayer, SemanticPayload
+from sgc_diffusion.payload import (
+    AlphaLayer,
+    ColorLayer,
+    DecoderRecipe,
+    DetailLevel,
+    ExifLayer,
+    IccProfileLayer,
+    LabelLayer,
+    SemanticPayload,
+)
 from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
 
 FOLDER = Path(__file__).parent
@@ -124,9 +133,24 @@ def detail_payloads() -> dict[str, SemanticPayload]:
     }
 
 
+def extra_payloads() -> dict[str, SemanticPayload]:
+    """Return file name → payload with alpha and metadata."""
+    plain, integers = payloads()["tiny"], Integers(31)
+    disk = (np.hypot(*(np.mgrid[:48, :64] - np.array([24, 30])[:, None, None])) < 20).astype(np.uint8)
+    soft = np.array([[max(0, 255 - (r - 20) ** 2 - integers.below(9)) for r in range(64)] for _ in range(48)], np.uint8)
+    profile = (600).to_bytes(4, "big") + bytes(12) + b"RGB " + bytes(16) + b"acsp" + bytes(560)
+    exif = b"MM\0*" + bytes.fromhex("00000008 0001 0112 0003 00000001 00010000 00000000")
+    return {
+        "alpha-disk": plain.with_layers(AlphaLayer(disk, 2)),
+        "alpha-soft": plain.with_layers(AlphaLayer(soft)),
+        "alpha-coarse": plain.with_layers(AlphaLayer(np.array([[0, 3, 1], [2, 0, 3]], np.uint8), 4)),
+        "metadata": plain.with_layers(IccProfileLayer(profile), ExifLayer(exif)),
+    }
+
+
 def main() -> None:
     """Write every golden file, and print what `test_golden.py` and the format text quote."""
-    for name, payload in (payloads() | detail_payloads()).items():
+    for name, payload in (payloads() | detail_payloads() | extra_payloads()).items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
     (FOLDER / "unknown-layers.sgc").write_bytes(with_unknown_layers(payloads()["tiny"]))

@@ -230,7 +230,7 @@ def test_quality_is_92_unless_the_user_says_otherwise(picture, suffix):
         assert size_of(picture, lossless=True) == size_of_plain(lossless=True)
 
 
-@pytest.mark.parametrize(("mode", "suffix"), [("RGBA", ".jpg"), ("F", ".png"), ("CMYK", ".png"), ("RGBA", ".pcx")])
+@pytest.mark.parametrize(("mode", "suffix"), [("F", ".jpg"), ("F", ".png"), ("CMYK", ".png"), ("RGBA", ".pcx")])
 def test_what_a_format_cannot_hold_is_refused_with_a_remedy(tmp_path, mode, suffix):
     path = tmp_path / f"picture{suffix}"
     path.write_bytes(b"old")
