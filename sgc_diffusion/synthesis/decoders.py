@@ -20,7 +20,7 @@ PREVIEW, LIKENESS = "preview", "likeness"
 GENERATORS = ("vae", "gan", "diffusion")
 DECODERS = (PREVIEW, LIKENESS, *GENERATORS)
 NEARLY_EXACT = 10  # level of detail
-LIKENESS_STRENGTHS = [0.75, 0.75, 0.5, 0.5, 0.25]
+LIKENESS_STRENGTHS = [1.0, 1.0, 1.0, 1.0, 0.5]
 """How far up the noise a likeness is lifted, by its finest level of detail; the last is that of all finer ones."""
 
 
