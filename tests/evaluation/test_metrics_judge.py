@@ -94,6 +94,7 @@ def test_texture_is_compared_where_the_original_has_it_and_where_not():
     first, second = (
         part[..., 0].astype(float) - blurred(part[..., 0].astype(float), 1.5) for part in (original, decoded)
     )
+    assert np.allclose(high_pass(original), first, atol=0.01)
     energy = blurred(first**2, 8.0)
     for value, area in (
         (textured, energy >= np.quantile(energy, 2 / 3)),

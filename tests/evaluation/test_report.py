@@ -185,7 +185,7 @@ def test_a_retired_metric_of_older_results_is_left_out(tmp_path):
 
 def test_the_best_ratio_is_the_one_nearest_to_one(tmp_path):
     ours = make_result("sgc", metrics={"textured_ratio": 0.9 + 0.001 * RISING, "calm_ratio": 2.0 + 0.1 * RISING})
-    theirs = make_result("vvc-budget", metrics={"textured_ratio": 1.5 + 0.1 * RISING, "calm_ratio": 0.9 + 0 * RISING})
+    theirs = make_result("vvc-budget", metrics={"textured_ratio": 0.5 + 0.01 * RISING, "calm_ratio": 0.9 + 0 * RISING})
     page, _, _ = report(tmp_path, ours, theirs)
     assert "Texture, textured areas → 1: SGC is ahead of VVC-BUDGET by −" in page.text
     assert "Texture, calm areas → 1: VVC-BUDGET is ahead of SGC by −" in page.text
