@@ -21,8 +21,8 @@ from torch import nn
 from torch.nn import functional
 from transformers import TimmBackboneConfig, UperNetConfig, UperNetForSemanticSegmentation
 
+from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
-from sgc_diffusion.training.critics import load_classifier
 from sgc_diffusion.training.data import PhotoCache, shuffled_batches
 from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
 
@@ -44,7 +44,7 @@ def build_segmenter(recipe: dict) -> UperNetForSemanticSegmentation:
         label2id={name: index for index, name in enumerate(names)},
     )
     model = UperNetForSemanticSegmentation(config)
-    weights = load_classifier().state_dict()
+    weights = load_efficientnet_lite().network.state_dict()
     model.backbone._backbone.load_state_dict(
         {name: value for name, value in weights.items() if name.split(".")[0] not in ("conv_head", "bn2", "classifier")}
     )

