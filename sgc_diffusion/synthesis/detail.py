@@ -16,6 +16,7 @@ import numpy as np
 
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.detail import DetailState
+from sgc_diffusion.payload.detail_bands import from_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.picture_transform import forward, inverse
 from sgc_diffusion.synthesis.likeness import highest_level
@@ -55,7 +56,11 @@ def fill_zero_bins(drawn: np.ndarray, state: DetailState, detail_fill: float) ->
     places = [tuple(map(chain.from_iterable, each)) for each in scales]
     for band in state.bands:
         coefficients, theirs = (next(each) for each in places[band.channel])
-        reach = int(detail_fill * ((1 << band.plane) - 1))
+        plane = band.known_planes()
+        plane = plane if isinstance(plane, int) else from_phases(plane)[: band.rows, : band.columns]
+        reach = np.broadcast_to(detail_fill * ((1 << np.asarray(plane, np.int16)) - 1), coefficients.shape).astype(
+            np.int16
+        )
         is_zero = coefficients == 0
-        coefficients[is_zero] = np.clip(theirs[is_zero], -reach, reach)
+        coefficients[is_zero] = np.clip(theirs[is_zero], -reach[is_zero], reach[is_zero])
     return inverse(known, state.choices, state.color_map, state.height, state.width)
