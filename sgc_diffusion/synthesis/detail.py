@@ -16,7 +16,7 @@ import numpy as np
 
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.detail import DetailState
-from sgc_diffusion.payload.detail_bands import from_phases
+from sgc_diffusion.payload.detail_bands import Band, from_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.picture_transform import forward, inverse
 from sgc_diffusion.synthesis.likeness import highest_level
@@ -56,11 +56,14 @@ def fill_zero_bins(drawn: np.ndarray, state: DetailState, detail_fill: float) ->
     places = [tuple(map(chain.from_iterable, each)) for each in scales]
     for band in state.bands:
         coefficients, theirs = (next(each) for each in places[band.channel])
-        plane = band.known_planes()
-        plane = plane if isinstance(plane, int) else from_phases(plane)[: band.rows, : band.columns]
-        reach = np.broadcast_to(detail_fill * ((1 << np.asarray(plane, np.int16)) - 1), coefficients.shape).astype(
-            np.int16
-        )
+        reach = np.broadcast_to(_reach(band, detail_fill), coefficients.shape)
         is_zero = coefficients == 0
-        coefficients[is_zero] = np.clip(theirs[is_zero], -reach[is_zero], reach[is_zero])
+        coefficients[is_zero] = np.clip(theirs, -reach, reach)[is_zero]
     return inverse(known, state.choices, state.color_map, state.height, state.width)
+
+
+def _reach(band: Band, detail_fill: float) -> np.ndarray:
+    """Return how far from 0 a drawing may fill each coefficient, int16: one number, or one for each of (h, w)."""
+    plane = band.known_planes()
+    planes = np.int16(plane) if isinstance(plane, int) else from_phases(plane)[: band.rows, : band.columns]
+    return (detail_fill * ((1 << planes.astype(np.int16)) - 1)).astype(np.int16)
