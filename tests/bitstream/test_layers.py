@@ -192,10 +192,10 @@ def test_critical_layers():
         with pytest.warns(bitstream.DamagedLayerWarning, match="not marked as an encoder marks it"):
             assert bitstream.decode(BASE + write_layer(45, data[len(BASE) + 4 :])).layers == ()
         with pytest.raises(bitstream.UnsupportedVersionError, match="later version"):
-            bitstream.decode(BASE + write_layer(133, b"?"))
-    with pytest.raises(bitstream.UnsupportedVersionError, match="needs layer type 133"):
+            bitstream.decode(BASE + write_layer(173, b"?"))
+    with pytest.raises(bitstream.UnsupportedVersionError, match="needs layer type 173"):
         bitstream.decode(data)
-    assert bitstream.inspect(data).unknown_layers == ("type 133",)
+    assert bitstream.inspect(data).unknown_layers == ("type 173",)
     assert bitstream.decode(data[: len(BASE)]) == PLAIN
 
 
