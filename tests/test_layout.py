@@ -17,7 +17,7 @@ STOREYS = (
     {"bitstream", "analysis", "synthesis", "zoo", "training"},
     {"pipeline"},
     {"families"},
-    {"conversion", "evaluation"},
+    {"conversion", "evaluation", "archive"},
     {"cli"},
     {"__main__"},
 )
