@@ -171,7 +171,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterator[di
 def _stream(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a query, a batch in memory at a time."""
     cursor = connection.cursor()
-    for batch in cursor.execute(query).to_arrow_reader(BATCH):
+    for batch in cursor.sql(query).to_arrow_reader(BATCH):
         yield from batch.to_pylist()
 
 

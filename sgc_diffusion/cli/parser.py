@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sgc_diffusion import __version__
+from sgc_diffusion.cli.archive import add_archive
 from sgc_diffusion.cli.arguments import EXAMPLES
 from sgc_diffusion.cli.completion import add_completion
 from sgc_diffusion.cli.compress import add_compress
@@ -30,6 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sgc {__version__}")
     add_completion(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_compress, add_decompress, add_preview, add_thin, add_inspect, add_verify, add_convert, add_doctor):
+    for add in (add_compress, add_decompress, add_preview, add_thin, add_inspect, add_verify):
+        add(commands)
+    for add in (add_archive, add_convert, add_doctor):
         add(commands)
     return parser
