@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def verify(archive: Archive, on_unit: Callable[[UnitName], None] = lambda unit: 
         on_unit(unit)
     verdict.problems += _repeated(archive)
     return verdict
+
+
+def _lacks_only_its_record(archive: Archive, unit: UnitName) -> bool:
+    """Return whether a shard is whole in every page and holds its unit, and no readable record says otherwise."""
+    with suppress(OSError, ArchiveError):
+        read_commit(archive, unit)
+        return False  # and the shard is not what it says, or the unit would not be looked at
+    try:
+        read_shard(archive.shard(unit))
+    except ArchiveError:
+        return False
+    return not _intact(archive.shard(unit))[1] and not _compare(archive, unit)[1]
 
 
 def _units(archive: Archive, verdict: Verdict) -> dict[UnitName, int]:
@@ -173,7 +186,7 @@ def repair(archive: Archive) -> Iterator[str]:
         path, commit = archive.shard(unit), archive.commit(unit)
         if commit.exists() and unit in units and not check_unit(archive, unit)[2]:
             continue
-        if path.exists() and unit in units and not _intact(path)[1] and not _compare(archive, unit)[1]:
+        if unit in units and _lacks_only_its_record(archive, unit):
             num_rows = pq.read_metadata(path).num_rows
             record = {"unit": str(unit), "num_pictures": num_rows, "num_dead": units[unit] - num_rows}
             record |= {"shard_bytes": path.stat().st_size, "shard_sha256": file_digest(path)}

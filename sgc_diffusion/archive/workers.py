@@ -8,6 +8,7 @@ a run may begin with one and go on with the other.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,6 @@ from typing import Any
 
 from sgc_diffusion.archive.encoding import Commit, UnitEncoder
 from sgc_diffusion.archive.layout import Archive, ArchiveError, UnitName
-from sgc_diffusion.extras import require
 
 MAX_BLOCKS = 1000  # of Ray's plan; a block is some units, and a worker that dies costs no unit that is committed
 
@@ -47,7 +47,8 @@ def encode_by_ray(
         ArchiveError: a worker says why no unit can be encoded.
         OSError: the cluster cannot be reached, or the archive not be written.
     """
-    require("scale", "Packing with several workers")
+    if importlib.util.find_spec("ray") is None:  # who packs alone, or only searches, does without
+        raise ImportError("Packing with several workers needs ray: pip install 'sgc-diffusion[scale]'", name="ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     import ray

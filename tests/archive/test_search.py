@@ -79,7 +79,7 @@ def test_only_questions_about_the_archive_are_answered(album, query):
 
 
 def test_a_wrong_expression_is_one_line_that_says_what_there_is(album):
-    with pytest.raises(ArchiveError, match='"treee".*"tree"') as caught:
+    with pytest.raises(ArchiveError, match=r'"treee".*"tree"') as caught:
         search(album, "treee > 0.1")
     assert "\n" not in str(caught.value)
 

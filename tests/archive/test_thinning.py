@@ -25,7 +25,7 @@ def archive(tmp_path_factory, detailed):
     archive = Archive.create(tmp_path_factory.mktemp("fine"), None, None)
     rows, pictures = [], {}
     for seed in range(6):
-        payload, picture = detailed(seed, 12, roughness=4 + 20 * (seed % 3))
+        payload, picture = detailed(seed, 9, 32, 24, roughness=4 + 20 * (seed % 3))
         key = hashlib.sha256(bytes([seed])).digest()
         pictures[key] = picture
         where = {"image_id": key, "source": "", "path": f"{seed}.png", "path_bytes": None}
