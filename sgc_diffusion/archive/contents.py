@@ -47,7 +47,7 @@ def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         ArchiveError: it is missing or damaged; the message names it.
     """
     try:
-        return pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
+        return pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)  # type: ignore[arg-type]
     except (OSError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchiveError(f"{path} cannot be read: {reason}") from error

@@ -71,7 +71,7 @@ def export_webdataset(archive: Archive, folder: str | Path, *, max_files: int = 
         OSError: it cannot be written.
     """
     require("scale", "Writing WebDataset files")
-    from webdataset import ShardWriter
+    from webdataset import ShardWriter  # type: ignore[attr-defined]
 
     with atomic_folder(Path(folder)) as temporary:
         pattern = str(temporary / "%06d.tar")

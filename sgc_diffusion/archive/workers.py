@@ -52,6 +52,8 @@ def encode_by_ray(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     import ray
+    import ray.data
+    from ray.exceptions import RayTaskError
 
     class Worker:
         """Ray's name for what holds the model."""
@@ -71,7 +73,7 @@ def encode_by_ray(
         dataset = ray.data.from_items([{"unit": str(unit)} for unit in units], override_num_blocks=blocks)
         compute = ray.data.ActorPoolStrategy(size=min(num_workers, blocks), max_tasks_in_flight_per_actor=2)
         yield from dataset.map_batches(Worker, batch_size=1, compute=compute, num_cpus=1).iter_rows()
-    except ray.exceptions.RayTaskError as error:
+    except RayTaskError as error:
         raise _cause(error) from error
     finally:
         if not was_running:

@@ -153,7 +153,8 @@ def _save_sheet(archive: Archive, matches: list[dict[str, Any]], place: str, *, 
         from sgc_diffusion.archive.encoding import load_encoder
         from sgc_diffusion.archive.layout import EncoderOptions
 
-        sheet = arrange(load_encoder(archive.options or EncoderOptions()).decompress(files).images, captions)
+        drawn = load_encoder(archive.options or EncoderOptions()).decompress(files).images
+        sheet = arrange(list(drawn), captions)
     else:
         sheet = contact_sheet(files, captions)
     with atomic_path(path) as temporary:
