@@ -44,6 +44,7 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "fsspec": "archives: pip install 'sgc-diffusion[scale]'",
     "ray": "archives, with several workers: pip install 'sgc-diffusion[scale]'",
     "webdataset": "archives, written as tar files: pip install 'sgc-diffusion[scale]'",
+    "cvvdp": "evaluation: ColorVideoVDP",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
 }
