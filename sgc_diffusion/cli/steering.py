@@ -50,7 +50,7 @@ def add_steering_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=_corners,
         default=[],
-        metavar="X,Y,X,Y,…",
+        metavar="X,Y,X,Y,...",
         help="three or more corners; the inside is kept",
     )
     add("--region-class", type=_names, default=[], metavar="NAMES", help="such as person,boat: what shows them is kept")
