@@ -2,7 +2,7 @@
 
     photographs, labels, colors, γ ──▶ symbols of four levels ──▶ pictures;  loss: bits a number + γ · distortion
 
-    python pipelines/scalable-vae/train.py --photos DIR_OF_CACHES [--max-minutes 60]
+    python pipelines/scalable-vae/train_vae.py --photos DIR_OF_CACHES [--max-minutes 60]
 
 The caches are those of `pipelines/general-256/prepare.py`. Resumable: the same command goes on from
 `runs/scalable-vae/vae/checkpoint.pt`.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from batches import Batch, Crops
+from crops import Batch, Crops
 from diffusers.training_utils import EMAModel
 
 from sgc_diffusion.analysis.latent_encoder import LatentEncoder
