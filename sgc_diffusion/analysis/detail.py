@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from sgc_diffusion.payload import DetailLevel, SemanticPayload
-from sgc_diffusion.payload.detail import FIRST_KIND, LOSSLESS, DetailState, coarsened, exact_state, likeness
+from sgc_diffusion.payload.detail import FIRST_KIND, LOSSLESS, DetailState, exact_state, likeness, says_nothing_new
 
 MAX_QUALITY = 100  # every pixel exact
 # The quality from which each level is there; between 35 and 95 it is about the PSNR of what JPEG gives at that quality.
@@ -105,19 +105,8 @@ def is_lossless(payload: SemanticPayload) -> bool:
 
 def _levels(state: DetailState, finest: int) -> Iterator[DetailLevel]:
     """Yield the levels up to the finest that each say something that the one before does not."""
-    bands = None
+    last = None
     for level in range(finest + 1):
-        values = [band.values for band in coarsened(state, level).bands]
-        if level in (finest, LOSSLESS) or not _same(bands, values):
+        if level in (finest, LOSSLESS) or not says_nothing_new(state, level, last):
             yield DetailLevel(FIRST_KIND + level, state)
-        bands = values
-
-
-def _same(first: list[np.ndarray | None] | None, second: list[np.ndarray | None]) -> bool:
-    """Return whether two lists of the bands' values are the same; before the first level nothing is known."""
-    if first is None:
-        return all(values is None for values in second)
-    return all(
-        (mine is None) == (other is None) and (mine is None or other is None or np.array_equal(mine, other))
-        for mine, other in zip(first, second, strict=True)
-    )
+        last = level

@@ -57,6 +57,7 @@ from sgc_diffusion.payload.detail import (
     DetailState,
     active_blocks,
     coarsened,
+    forget_unfinished,
     nothing_known,
     same_state,
 )
@@ -104,7 +105,7 @@ class DetailCoder(LayerCoder[DetailLevel]):
                     f"`layers` must refine each other, got detail {layer.level} of another picture than "
                     f"detail {lower.level}"
                 )
-        stream = encode_level(layer.finest, layer.level, known)
+        stream = encode_level(layer.finest, layer.level, known, in_place=True)  # it was made for this
         return bytes([stream[0] | distance << _BASE_SHIFT]) + stream[1:]
 
     def decode(self, body: bytes, before: DecodedLayers) -> DetailLevel:
@@ -114,8 +115,13 @@ class DetailCoder(LayerCoder[DetailLevel]):
             raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
         known = _start(before) if lower is None else lower.state
         stream = bytes([body[0] & (1 << _BASE_SHIFT) - 1]) + body[1:] if body else body
-        state = decode_level(stream, self.kind - FIRST_KIND, known)
-        _require_no_empty_blocks(known, state)
+        _thaw(known)
+        try:
+            state = decode_level(stream, self.kind - FIRST_KIND, known, in_place=True)
+            _require_no_empty_blocks(known, state)
+        except BaseException:  # the lower levels go on without this one
+            forget_unfinished(known)
+            raise
         layer = DetailLevel(self.kind, state)
         for other in before.layers:
             if isinstance(other, DetailLevel):
@@ -138,10 +144,18 @@ def _highest(before: DecodedLayers) -> DetailLevel | None:
     return next((layer for layer in reversed(before.layers) if isinstance(layer, DetailLevel)), None)
 
 
+def _thaw(state: DetailState) -> None:
+    """Let the arrays of a state be refined in place."""
+    for band in state.bands:
+        for array in (band.values, band.active):
+            if array is not None:
+                array.flags.writeable = True
+
+
 def _require_no_empty_blocks(before: DetailState, after: DetailState) -> None:
     """Reject what decodes, but to coefficients that an encoder writes otherwise."""
     for old, new in zip(before.bands, after.bands, strict=True):
-        if new.values is None or new.values is old.values:
+        if new.values is None or new.plane == old.plane:
             continue
         if new.active is None or not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
             raise CorruptSectionError("A detail level speaks of coefficients where it has none")

@@ -10,11 +10,10 @@ and the levels of a picture share the arrays of the finest.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 import numpy as np
 
-from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, make_bands, to_phases
+from sgc_diffusion.payload.detail_bands import FIRST_PLANE, NUM_LEVELS, Band, make_bands, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.layer import Layer
 from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
@@ -120,9 +119,12 @@ def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
     """
     height, width = picture.shape[:2]
     channels, choices = forward(picture, color_map)
-    bands, places = make_bands(height, width), [chain.from_iterable(scales) for scales in channels]
+    bands = make_bands(height, width)
     for band in bands:
-        coefficients = next(places[band.channel])
+        scales = channels[band.channel]
+        coefficients = scales[0].pop(0)  # which are let go of one after the other
+        if not scales[0]:
+            scales.pop(0)
         if coefficients.size:
             band.plane = 0
         if coefficients.any():
@@ -146,6 +148,33 @@ def coarsened(state: DetailState, level: int) -> DetailState:
         bands.append(band)
     unchanged = all(new is old for new, old in zip(bands, state.bands, strict=True))
     return state if unchanged else replace(state, bands=tuple(bands))
+
+
+def says_nothing_new(state: DetailState, level: int, before: int | None) -> bool:
+    """Return whether a level of a state gives no coefficient a value that it has not after the level before.
+
+    Args:
+        state: that knows the level.
+        level: 0 … 15.
+        before: a lower level, None for the first.
+    """
+    for band in state.bands:
+        plane = band.target_plane(level)
+        above = FIRST_PLANE if before is None else band.target_plane(before)
+        if band.values is not None and plane < above:
+            added = (1 << above) - (1 << plane)
+            if any((np.abs(phase) & added).any() for phase in band.values):
+                return False
+    return True
+
+
+def forget_unfinished(state: DetailState) -> None:
+    """Bring the arrays of a state back to the planes that its bands name, after a finer level broke off in them."""
+    for band in state.bands:
+        if band.values is not None and band.active is not None and band.values.flags.writeable:
+            band.values[...] = np.sign(band.values) * (np.abs(band.values) >> band.plane << band.plane)
+            band.active[...] = active_blocks(band.values)
+    _freeze(state)
 
 
 def active_blocks(values: np.ndarray) -> np.ndarray:

@@ -81,15 +81,18 @@ def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: boo
 def merge(
     scales: list[list[np.ndarray]], filters: np.ndarray, base: np.ndarray, is_luma: bool, until: int = 0
 ) -> np.ndarray:
-    """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`."""
+    """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`; uses the scales up."""
     low = scales[0][0] if len(scales) - 1 > BASE_SCALE else scales[0][0] + base
-    for scale in range(len(scales) - 2, until - 1, -1):
-        hl, lh, hh = scales[len(scales) - 1 - scale]
+    finest = len(scales) - 2
+    scales.pop(0)
+    for scale in range(finest, until - 1, -1):
+        hl, lh, hh = scales.pop(0)
         if scale < FILTERED_SCALES:
             hl = hl - predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh - predicted(low, lh.shape[0], filters[scale, 1])
         is_updated = is_luma or scale > 0
         rows_low, rows_high = _merge_axis(low, lh, is_updated), _merge_axis(hl, hh, is_updated)
+        del low, lh, hl, hh  # a quarter of the memory of a picture
         low = _merge_axis(rows_low.T, rows_high.T, is_updated).T
         if scale == BASE_SCALE:
             low = low + base

@@ -204,3 +204,14 @@ def test_thinning_commutes(data):
     thinned = bitstream.thin(content, **first)
     assert len(thinned) <= first.get("max_bytes", len(content))
     assert bitstream.encode(bitstream.decode(thinned, strict=True)) == thinned
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_level_that_breaks_off_leaves_those_below_as_they_were(seed):
+    generator = np.random.default_rng(seed)
+    whole, lower = bitstream.encode(with_levels(4, 9, 12)), bitstream.encode(with_levels(4, 9))
+    body = bytearray(whole[len(lower) + 5 :])  # after kind, length of two bytes and checksum
+    body[int(generator.integers(len(body) // 2, len(body)))] ^= 1 << int(generator.integers(8))
+    decoded, notes = quietly_decoded(lower + write_layer(FIRST_KIND + 12, bytes(body)))
+    assert notes and decoded == with_levels(4, 9)
+    assert not decoded.layers[1].finest.bands[-3].values.flags.writeable
