@@ -132,12 +132,22 @@ def _merge_axis(low: np.ndarray, high: np.ndarray, is_updated: bool) -> np.ndarr
     if len(high) == 0:
         return low.copy(order="K")
     merged = _laid_out_as(low, len(low) + len(high))
-    even = merged[0::2]
+    even, odd = merged[0::2], merged[1::2]
     if is_updated:
-        np.subtract(low, _update(high, len(low)), out=even)
+        even[0] = 2 * high[0]
+        np.add(high[:-1], high[1:], out=even[1 : len(high)])
+        if len(low) > len(high):
+            even[-1] = 2 * high[-1]
+        even += 2
+        even >>= 2
+        np.subtract(low, even, out=even)
     else:
         even[...] = low
-    np.add(high, (even[: len(high)] + _following(even, len(high))) >> 1, out=merged[1::2])
+    np.add(even[: len(low) - 1], even[1:], out=odd[: len(low) - 1])
+    if len(low) == len(high):
+        odd[-1] = 2 * even[-1]
+    odd >>= 1
+    odd += high
     return merged
 
 
