@@ -63,10 +63,12 @@ def test_what_is_imported_is_declared(folder):
     allowed = INSTALLABLE | {"torchvision"}  # used where it is installed
     if folder in LIGHT:
         allowed = CORE | EXTRAS["crypto"]
-    if folder == "training":
+    if folder in ("training", "features"):
         allowed |= EXTRAS["train"]
+    if folder == "features":
+        allowed |= EXTRAS["eval"]
     if folder == "evaluation":
-        allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert", "timm"}  # for a segmenter; brought by pyiqa
+        allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert"}  # for a segmenter
     assert third_party(PACKAGE / folder) <= allowed
 
 

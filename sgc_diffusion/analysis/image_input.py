@@ -26,8 +26,9 @@ ImageInput = Image.Image | np.ndarray | str | Path
 
 WORKING_PIXELS = 2**22  # colors and labels need no more: 64×64 cells of color, segmenters see about a megapixel
 DRAFTED_SIDE = 16  # pixels that a JPEG decoder leaves at least; it takes the padding of narrow pictures for colors
-# What Pillow lists as readable, but is no picture, only a stub, or is drawn by running a program in the file.
-NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"})
+# What Pillow lists as readable, but is no picture, only a stub, compressed already (SGC), or is drawn by running a
+# program in the file.
+NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "SGC", "WMF"})
 UPRIGHT = {  # EXIF orientation → what turns the stored picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from sgc_diffusion.taxonomy import class_table
 
@@ -63,6 +62,8 @@ def drop_islands(label_map: np.ndarray, min_cells: int) -> np.ndarray:
 
 def _connected_regions(label_map: np.ndarray) -> np.ndarray:
     """Return (h, w) int32, the number from 0 of the 4-connected region of equal labels that each cell is in."""
+    from scipy import ndimage  # which takes a third of a second, and who only draws has no use for it
+
     height, width = label_map.shape
     cells_and_links = np.zeros((2 * height - 1, 2 * width - 1), dtype=bool)  # a link joins two cells of one label
     cells_and_links[::2, ::2] = True

@@ -19,6 +19,7 @@ to the bytes, and `docs/format.md` puts them together in the order in which a re
 `layers` is the registry of the layers. A layer that is not in it is not in the format.
 """
 
+from sgc_diffusion.bitstream.coarse import decode_coarsely
 from sgc_diffusion.bitstream.encryption import Passphrase, derive_key, parse_key
 from sgc_diffusion.bitstream.errors import (
     BadMagicError,
@@ -49,6 +50,7 @@ __all__ = [
     "TruncatedStreamError",
     "UnsupportedVersionError",
     "decode",
+    "decode_coarsely",
     "derive_key",
     "encode",
     "inspect",

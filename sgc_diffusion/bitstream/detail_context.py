@@ -139,10 +139,12 @@ def find_surroundings(band: Band, bands: dict[tuple[int, int, int], Band], plane
     parent = None if band.orientation == LOW else bands.get((band.channel, band.scale + 1, band.orientation))
     if parent is not None and parent.values is not None:
         around.parent_values = _fitted(from_phases(parent.values), rows, columns)
-        around.parent = sizes_of(around.parent_values, parent.plane, plane)
+        around.parent = _fitted(from_phases(sizes_of(parent.values, parent.known_planes(), plane)), rows, columns)
     cousins = [bands[band.channel, band.scale, orientation] for orientation in range(1, band.orientation)]
     sizes = [
-        np.stack([_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.plane, plane)])
+        np.stack(
+            [_fitted(part, rows + 2, columns + 2) for part in sizes_of(cousin.values, cousin.known_planes(), plane)]
+        )
         for cousin in cousins
         if cousin.values is not None
     ]
@@ -151,7 +153,7 @@ def find_surroundings(band: Band, bands: dict[tuple[int, int, int], Band], plane
     for channel, name in enumerate(("luma", "orange")[: band.channel]):
         other = bands[channel, band.scale, band.orientation]
         if other.values is not None:
-            setattr(around, name, sizes_of(other.values, other.plane, plane))
+            setattr(around, name, sizes_of(other.values, other.known_planes(), plane))
             setattr(around, f"{name}_values", other.values)
     return around
 

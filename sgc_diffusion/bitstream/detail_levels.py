@@ -8,6 +8,10 @@ the next lower one that the file holds, and level 15 makes the picture exact. Th
 | 1 | u8 | bits 4–7: n minus the number of the level that this one is built on, 0 for the first level of a file |
 | … | bytes | the stream of the level, see "Coder of the detail levels"; bits 0–3 of the byte above are its first byte |
 
+Where other layers steer the detail, bits 0–3 of the first byte are 15, and the stream follows whole after a byte of its
+own, which names them: 1 is the importance layer, 2 the regions layer, 3 both. All levels of a file MUST name the same
+layers, and these MUST be there; see "What importance and regions do to the detail".
+
 A level that is not built on the next lower one of its file MUST be rejected. A reader MUST also reject a level that
 calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
 
@@ -61,8 +65,13 @@ from sgc_diffusion.payload.detail import (
     nothing_known,
     same_state,
 )
+from sgc_diffusion.payload.importance import IMPORTANCE_KIND, ImportanceLayer
+from sgc_diffusion.payload.regions import REGIONS_KIND, RegionsLayer
+from sgc_diffusion.payload.steering import Steering
 
 _BASE_SHIFT = 4  # bits of the first byte that belong to the stream
+_STEERED = (1 << _BASE_SHIFT) - 1  # these bits where other layers steer: no stream begins so
+_STEERING_KINDS = (IMPORTANCE_KIND, REGIONS_KIND)  # by bit of the byte that names them
 
 
 class DetailCoder(LayerCoder[DetailLevel]):
@@ -75,12 +84,12 @@ class DetailCoder(LayerCoder[DetailLevel]):
         """Set up the coder of a level, 0 … 15."""
         self.kind = FIRST_KIND + level
         self.name = f"detail {level}"
-        self.built_on_present = tuple(kind for kind in DETAIL_KINDS if kind < self.kind)
+        self.built_on_present = (*_STEERING_KINDS, *(kind for kind in DETAIL_KINDS if kind < self.kind))
 
     def named_bases(self, body: bytes) -> tuple[int, ...]:
-        """Return the kind of the level below, which the first byte names."""
+        """Return the kinds of the layers that steer, and of the level below, which the first bytes name."""
         distance = body[0] >> _BASE_SHIFT if body else 0
-        return (self.kind - distance,) if distance else ()
+        return (*_steering_kinds(body), *((self.kind - distance,) if distance else ()))
 
     def encode(self, layer: DetailLevel, before: DecodedLayers) -> bytes:
         """Write what the level knows beyond the one below it.
@@ -93,11 +102,16 @@ class DetailCoder(LayerCoder[DetailLevel]):
                 f"`layers` must hold detail of a {before.width}×{before.height} picture, got level {layer.level} of "
                 f"{layer.finest.width}×{layer.finest.height}"
             )
-        if not np.array_equal(layer.finest.color_map, _start(before).color_map):
+        start = _start(before, () if layer.finest.steering is None else _kinds_in(layer.finest.steering))
+        if not np.array_equal(layer.finest.color_map, start.color_map):
             raise ValueError("`layers` must hold detail over the payload's own color map, got another one")
+        if layer.finest.steering != start.steering:
+            raise ValueError(
+                f"`layers` must hold the importance and regions that steer detail {layer.level}, got others or none"
+            )
         lower = _highest(before)
         if lower is None:
-            known, distance = _start(before), 0
+            known, distance = start, 0
         else:
             known, distance = coarsened(layer.finest, lower.level), layer.kind - lower.kind
             if layer.finest is not lower.finest and not same_state(known, lower.state):
@@ -106,15 +120,26 @@ class DetailCoder(LayerCoder[DetailLevel]):
                     f"detail {lower.level}"
                 )
         stream = encode_level(layer.finest, layer.level, known, in_place=True)  # it was made for this
+        if start.steering is not None:
+            names = sum(1 << _STEERING_KINDS.index(kind) for kind in _kinds_in(start.steering))
+            return bytes([_STEERED | distance << _BASE_SHIFT, names]) + stream
         return bytes([stream[0] | distance << _BASE_SHIFT]) + stream[1:]
 
     def decode(self, body: bytes, before: DecodedLayers) -> DetailLevel:
         """Read what `encode` wrote; the lower levels then share the arrays of this one."""
-        lower = _highest(before)
-        if self.named_bases(body) != (() if lower is None else (lower.kind,)):
+        lower, kinds = _highest(before), _steering_kinds(body)
+        if self.named_bases(body) != (*kinds, *(() if lower is None else (lower.kind,))):
             raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
-        known = _start(before) if lower is None else lower.state
-        stream = bytes([body[0] & (1 << _BASE_SHIFT) - 1]) + body[1:] if body else body
+        start = _start(before, kinds)
+        if lower is not None and lower.finest.steering != start.steering:
+            raise CorruptSectionError(f"Layer {self.name} is steered by other layers than the level below it")
+        known = start if lower is None else lower.state
+        if kinds:
+            if body[1] >= 1 << len(_STEERING_KINDS):
+                raise CorruptSectionError(f"Layer {self.name} names layers that steer no detail")
+            stream = body[2:]
+        else:
+            stream = bytes([body[0] & _STEERED]) + body[1:] if body else body
         _thaw(known)
         try:
             state = decode_level(stream, self.kind - FIRST_KIND, known, in_place=True)
@@ -132,11 +157,27 @@ class DetailCoder(LayerCoder[DetailLevel]):
 DETAIL_LEVELS = tuple(DetailCoder(kind - FIRST_KIND) for kind in DETAIL_KINDS)
 
 
-def _start(before: DecodedLayers) -> DetailState:
-    """Return what is known before the first level."""
+def _steering_kinds(body: bytes) -> tuple[int, ...]:
+    """Return the kinds of the layers that a body says it is steered by."""
+    if len(body) < 2 or body[0] & _STEERED != _STEERED:
+        return ()
+    return tuple(kind for bit, kind in enumerate(_STEERING_KINDS) if body[1] >> bit & 1)
+
+
+def _kinds_in(steering: Steering) -> tuple[int, ...]:
+    return tuple(layer.kind for layer in (steering.importance, steering.regions) if layer is not None)
+
+
+def _start(before: DecodedLayers, kinds: tuple[int, ...]) -> DetailState:
+    """Return what is known before the first level of a file whose layers of some kinds steer."""
     if before.color is None:
         raise ValueError("`before` must have the color map, which detail is built on")
-    return nothing_known(before.height, before.width, before.color.color_map)
+    importance = before.layer(ImportanceLayer) if IMPORTANCE_KIND in kinds else None
+    regions = before.layer(RegionsLayer) if REGIONS_KIND in kinds else None
+    steering = None
+    if importance is not None or regions is not None:
+        steering = Steering(before.height, before.width, importance, regions)
+    return nothing_known(before.height, before.width, before.color.color_map, steering)
 
 
 def _highest(before: DecodedLayers) -> DetailLevel | None:
@@ -155,7 +196,7 @@ def _thaw(state: DetailState) -> None:
 def _require_no_empty_blocks(before: DetailState, after: DetailState) -> None:
     """Reject what decodes, but to coefficients that an encoder writes otherwise."""
     for old, new in zip(before.bands, after.bands, strict=True):
-        if new.values is None or new.plane == old.plane:
+        if new.values is None or new.planes == old.planes:
             continue
         if new.active is None or not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
             raise CorruptSectionError("A detail level speaks of coefficients where it has none")

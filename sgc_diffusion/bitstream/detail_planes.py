@@ -21,6 +21,11 @@ For each plane p of a band, from high to low:
      that are no longer 0; 1 is negative.
 
 Each list of decisions between two semicolons or steps is one batch of `rans`. Scales of 8 and more count as 8.
+
+Where importance or regions steer the detail (`payload.steering`), each class of coefficients goes from its own plane to
+its own target plane. A plane then is that of the classes alone whose planes it lies between: where 1 and 2 speak of any
+|c|, they speak of coefficients of these classes; blocks without one are passed over in 2, other coefficients in 3. What
+is known of a coefficient of another class is known down to the plane of that class.
 """
 
 # What is optional of a band and its surroundings is there whenever coefficients are coded, which pyright cannot see.
@@ -28,6 +33,7 @@ Each list of decisions between two semicolons or steps is one batch of `rans`. S
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -91,34 +97,47 @@ class PlaneCoder:
         """Take every band to its target plane of a level."""
         self._lows: list[np.ndarray] | None = None
         for band, truth in zip(self._order, self._truth, strict=True):
-            if band.rows and band.columns and band.plane > band.target_plane(level):
+            targets = band.target_planes(level)
+            if band.rows and band.columns and any(map(operator.gt, band.planes, targets)):
                 if self._copies:
                     band.unshare()
-                for plane in range(band.plane - 1, band.target_plane(level) - 1, -1):
-                    self._code_plane(band, plane, truth)
+                for plane in range(band.plane - 1, min(targets) - 1, -1):
+                    is_due = [target <= plane < own for own, target in zip(band.planes, targets, strict=True)]
+                    if any(is_due):
+                        self._code_plane(band, plane, is_due, truth)
 
-    def _code_plane(self, band: Band, plane: int, truth: np.ndarray | None) -> None:
+    def _code_plane(self, band: Band, plane: int, is_due: list[bool], truth: np.ndarray | None) -> None:
+        """Code a plane of the coefficients of some classes."""
+        planes = tuple(plane if due else own for own, due in zip(band.planes, is_due, strict=True))
         sizes_true = None if truth is None else np.abs(truth) >> plane
+        if sizes_true is not None and not all(is_due):
+            sizes_true *= band.by_class(is_due)
         if band.values is None:
             if not self._starts(band, plane, sizes_true):
-                band.plane = plane
+                band.planes = planes
                 return
             self._decider.expect(band.num_blocks[0] * band.num_blocks[1])  # before arrays of that size are made
             band.start()
+        due = None if all(is_due) else band.by_class(is_due).astype(bool)
         around = context.find_surroundings(band, self._bands, plane)
         if band.channel and band.scale == 1 and band.orientation != LOW and not plane:
             if self._lows is None:
                 self._lows = self._find_lows(self._order)
             low = self._lows[band.channel - 1]
             around.slope = context.find_slopes(low, band.orientation, band.rows, band.columns)
-        self._code_blocks(band, plane, around, sizes_true)
-        sizes = context.sizes_of(band.values, band.plane, plane)
+        self._code_blocks(band, plane, around, sizes_true, due)
+        known = band.known_planes()
+        sizes = context.sizes_of(band.values, known, plane)
         for turn, phase in enumerate(TURNS):
             mask = cells_of(band, phase)
+            after: int | np.ndarray = plane
+            if due is not None:
+                mask &= due[phase, 1:-1, 1:-1]
+                after = np.where(due[phase], np.uint8(plane), known if isinstance(known, int) else known[phase])
             if mask.any():
                 self._code_cells(band, plane, around, sizes, turn, mask, truth)
-                sizes[phase] = context.sizes_of(band.values[phase], plane, plane)
-        band.plane = plane
+                sizes[phase] = context.sizes_of(band.values[phase], after, plane)
+        band.planes = planes
 
     def _starts(self, band: Band, plane: int, sizes_true: np.ndarray | None) -> bool:
         parent = self._bands.get((band.channel, band.scale + 1, band.orientation))
@@ -132,7 +151,15 @@ class PlaneCoder:
         self._decider.expect(len(groups[0][1]))
         return self._decider.answer(self._decider.weigh(groups), truth)
 
-    def _code_blocks(self, band: Band, plane: int, around: Surroundings, sizes_true: np.ndarray | None) -> None:
+    def _code_blocks(
+        self,
+        band: Band,
+        plane: int,
+        around: Surroundings,
+        sizes_true: np.ndarray | None,
+        due: np.ndarray | None,
+    ) -> None:
+        """Code which blocks become active by a coefficient of those that are due; None is all of them."""
         rows, columns = band.num_blocks
         third = around.orange if band.channel == 2 else around.cousin
         other = np.zeros((rows, columns), dtype=np.intp)
@@ -141,10 +168,12 @@ class PlaneCoder:
             if sizes is not None:
                 other += context.block_steps(_block_sums(sizes, rows, columns))
         truth = None if sizes_true is None else _block_sums(sizes_true != 0, rows, columns) > 0
-        near = np.pad(_block_sums(context.sizes_of(band.values, band.plane, plane), rows, columns), 1)
+        near = np.pad(_block_sums(context.sizes_of(band.values, band.known_planes(), plane), rows, columns), 1)
         energy = context.block_steps(sum(_beside(near)))
         parity = np.add.outer(np.arange(rows), np.arange(columns)) & 1
         is_open = ~band.active
+        if due is not None:
+            is_open &= _block_sums(due, rows, columns) > 0
         for half in range(2):
             chosen = is_open & (parity == half)
             if chosen.any():

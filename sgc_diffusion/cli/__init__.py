@@ -9,6 +9,7 @@ Exit codes: 0 all went well, 1 a file failed, 2 the command line was wrong, 130 
 from __future__ import annotations
 
 from sgc_diffusion.cli.errors import UsageError, describe_error
+from sgc_diffusion.cli.messages import telling
 from sgc_diffusion.cli.parser import build_parser
 from sgc_diffusion.cli.streams import close_quietly, write_line
 
@@ -22,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     code = 1
     try:
         arguments = build_parser().parse_args(argv)
-        code = arguments.run(arguments)
+        with telling(arguments.verbosity):
+            code = arguments.run(arguments)
     except KeyboardInterrupt:
         code = 130
     except Exception as error:  # before the first file: a traceback would tell the user nothing

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sgc_diffusion.cli.devices import device_name
+from sgc_diffusion.cli.messages import add_verbosity
 from sgc_diffusion.payload.recipe import PRESETS, DecoderRecipe
 
 EXAMPLES = """examples:
@@ -38,6 +39,7 @@ def add_command(
     raw = argparse.RawDescriptionHelpFormatter
     parser = commands.add_parser(name, help=summary, description=summary, epilog=examples, formatter_class=raw)
     parser.set_defaults(run=run)
+    add_verbosity(parser)
     return parser
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from sgc_diffusion.cli.errors import Skip, UsageError, describe_error
 from sgc_diffusion.cli.inputs import Source, gather_inputs
+from sgc_diffusion.cli.messages import NORMAL, PACKAGE, progress_bar
+from sgc_diffusion.cli.messages import logger as messages
 from sgc_diffusion.cli.outputs import Job, Naming, plan_outputs, writes_to_stdout
 from sgc_diffusion.cli.streams import write_json, write_line
 
-PACKAGE = __name__.partition(".")[0]
 INTERRUPTED = 130  # exit code, as shells have it
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,19 @@ class Report:
         describe: result → lines to read.
         as_json: one object a line instead; each has `input`, `output` (or null) and, if it went wrong, `error`.
         results_to_stderr: standard output holds a result itself.
+        shows_results: False leaves the lines out.
     """
 
-    def __init__(self, describe: Callable[[Result], str], *, as_json: bool, results_to_stderr: bool = False) -> None:
+    def __init__(
+        self,
+        describe: Callable[[Result], str],
+        *,
+        as_json: bool,
+        results_to_stderr: bool = False,
+        shows_results: bool = True,
+    ) -> None:
         self._describe, self._as_json, self._results_to_stderr = describe, as_json, results_to_stderr
+        self._shows_results = shows_results
         self._num_done = self._num_skipped = self._num_failed = self._num_open = 0
 
     def plan(self, num_files: int) -> None:
@@ -52,7 +62,7 @@ class Report:
         """Report what could be read of a file that has an `error`."""
         self._count_failure()
         self._show(result)
-        self.note(str(result["error"]))
+        messages.error("%s", result["error"])
 
     def skipped(self, job: Job) -> None:
         """Report a file whose result is there already."""
@@ -66,17 +76,17 @@ class Report:
         if self._as_json:
             write_json({"input": name, "output": output, "error": message})
         if not quiet:
-            self.note(message)
+            messages.error("%s", message)
 
     def all_failed(self, jobs: Sequence[Job], message: str) -> None:
         """Report jobs that lack what all of them need: one line, not one each."""
-        self.note(message)
+        messages.error("%s", message)
         for job in jobs:
             self.failed(job.source.name, message, job.output, quiet=True)
 
     def note(self, text: str) -> None:
         """Tell something that is no result."""
-        write_line(f"sgc: {text}", to_stderr=True)
+        messages.info("%s", text)
 
     def finish(self, *, interrupted: bool = False) -> int:
         """Show the summary if there was more than one file; return the exit code."""
@@ -94,7 +104,7 @@ class Report:
     def _show(self, result: Result) -> None:
         if self._as_json:
             write_json(result)
-        else:
+        elif self._shows_results:
             write_line(self._describe(result), to_stderr=self._results_to_stderr)
 
 
@@ -135,27 +145,34 @@ def run_each(jobs: Sequence[Any], handle: Callable[[Any], Result], report: Repor
         handle: returns the result of one; what it raises costs this file alone. A result with `error` counts as failed.
         report: is told.
     """
-    for item in jobs:
-        job: Job = getattr(item, "job", item)
-        try:
-            with notices() as texts:
-                result = handle(item)
-        except Skip:
-            report.skipped(job)
-            continue
-        except Exception as error:  # a plug-in, a library or the memory: none of them may cost the other files
-            logger.debug("%s", job.source.name, exc_info=True)
-            report.failed(job.source.name, describe_error(error, job.source.name), _output(job))
-            continue
-        finally:
-            for text in texts:
-                report.note(text if job.source.name in text else f"{job.source.name}: {text}")
-        if texts:
-            result["warnings"] = texts
-        if "error" in result:
-            report.done_badly(result)
-        else:
-            report.done(result)
+    with progress_bar(len(jobs)) as advance:
+        for item in jobs:
+            _run_alone(item, handle, report)
+            advance()
+
+
+def _run_alone(item: Any, handle: Callable[[Any], Result], report: Report) -> None:
+    """Handle one file and tell the report."""
+    job: Job = getattr(item, "job", item)
+    try:
+        with notices() as texts:
+            result = handle(item)
+    except Skip:
+        report.skipped(job)
+        return
+    except Exception as error:  # a plug-in, a library or the memory: none of them may cost the other files
+        logger.debug("%s", job.source.name, exc_info=True)
+        report.failed(job.source.name, describe_error(error, job.source.name), _output(job))
+        return
+    finally:
+        for text in texts:
+            report.note(text if job.source.name in text else f"{job.source.name}: {text}")
+    if texts:
+        result["warnings"] = texts
+    if "error" in result:
+        report.done_badly(result)
+    else:
+        report.done(result)
 
 
 def _output(job: Job) -> str | None:
@@ -183,12 +200,15 @@ def notices() -> Iterator[list[str]]:
         package_logger.propagate = propagates
 
 
-def file_command(run: Callable[[argparse.Namespace, Report], None], describe: Callable[[Result], str]) -> Callable:
+def file_command(
+    run: Callable[[argparse.Namespace, Report], None], describe: Callable[[Result], str], *, is_question: bool = False
+) -> Callable:
     """Return a command that works on files: `run` within a report, interrupted or not.
 
     Args:
         run: does the work and tells the report.
         describe: result → lines to read.
+        is_question: the lines are what the command is for, so that `--quiet` leaves them.
     """
 
     def command(arguments: argparse.Namespace) -> int:
@@ -197,7 +217,8 @@ def file_command(run: Callable[[argparse.Namespace, Report], None], describe: Ca
             raise UsageError("--json and the result cannot both go to standard output; give -o another place")
         if to_stdout and sys.stdout.isatty():
             raise UsageError("the result would go to the terminal; redirect standard output, or give -o another place")
-        report = Report(describe, as_json=arguments.json, results_to_stderr=to_stdout)
+        shows_results = is_question or messages.isEnabledFor(NORMAL)
+        report = Report(describe, as_json=arguments.json, results_to_stderr=to_stdout, shows_results=shows_results)
         try:
             run(arguments, report)
         except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.likeness import check_size, decode_likenesses
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
-from sgc_diffusion.cli.pipelines import load_pipeline
+from sgc_diffusion.cli.pipelines import load_decoder
 from sgc_diffusion.payload.recipe import SCHEDULERS
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 
@@ -78,7 +78,7 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
         by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)
     for name, members in by_pipeline.items():
         try:
-            pipeline = load_pipeline(name, arguments.device)
+            pipeline = load_decoder(name, arguments.device, by_pipeline)
         except Exception as error:  # whatever a library raises, it is one line
             report.all_failed([member.job for member in members], _load_error(error, arguments, members))
             continue

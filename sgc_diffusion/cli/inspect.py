@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from sgc_diffusion import bitstream
 from sgc_diffusion.cli.arguments import add_command, add_inputs
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_sources, notices, run_each
@@ -15,14 +13,13 @@ from sgc_diffusion.cli.errors import describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.outputs import Job
-from sgc_diffusion.taxonomy import load_taxonomy
 
 HIDDEN_FROM_TEXT = {"output", "error"}  # nothing is written, and errors have their own line
 
 
 def add_inspect(commands: Any) -> None:
     """Add the command to the sub-parsers of `sgc`."""
-    run = file_command(inspect, describe)
+    run = file_command(inspect, describe, is_question=True)
     parser = add_command(commands, "inspect", "Show what .sgc files hold, without drawing them.", run)
     add_inputs(parser, "FILE")
 
@@ -78,12 +75,9 @@ def inspect_bytes(data: bytes, name: str, key: Any = None) -> Result:
 
 def _describe_maps(payload: Any) -> dict[str, Any]:
     """Return the label set, the share of each label that is there, and the grids."""
-    label_set = load_taxonomy(payload.labels.taxonomy_name)
-    shares = np.bincount(payload.label_map.ravel(), minlength=label_set.num_classes) / payload.label_map.size
-    order = [int(label) for label in np.argsort(-shares, kind="stable") if shares[label]]
     return {
-        "taxonomy": label_set.name,
-        "labels": {label_set.names[label]: round(float(shares[label]), 4) for label in order},
+        "taxonomy": payload.labels.taxonomy_name,
+        "labels": {name: round(share, 4) for name, share in payload.labels.shares.items()},
         "grids": {"labels": list(payload.label_map.shape), "color": list(payload.color_map.shape[:2])},
     }
 

@@ -12,6 +12,7 @@ from sgc_diffusion.cli.convert import add_convert
 from sgc_diffusion.cli.decompress import add_decompress
 from sgc_diffusion.cli.doctor import add_doctor
 from sgc_diffusion.cli.inspect import add_inspect
+from sgc_diffusion.cli.messages import NORMAL, add_verbosity
 from sgc_diffusion.cli.preview import add_preview
 from sgc_diffusion.cli.thin import add_thin
 from sgc_diffusion.cli.verify import add_verify
@@ -29,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sgc {__version__}")
     add_completion(parser)
+    add_verbosity(parser, default=NORMAL)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (add_compress, add_decompress, add_preview, add_thin, add_inspect, add_verify, add_convert, add_doctor):
         add(commands)

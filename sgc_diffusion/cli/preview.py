@@ -17,6 +17,7 @@ from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 
 PREVIEW_SUFFIX = ".preview.png"
+PIXELS_PER_BYTE = 8  # of a reduced preview, at least; more detail does not show
 
 
 def add_preview(commands: Any) -> None:
@@ -47,10 +48,10 @@ def preview(arguments: argparse.Namespace, report: Report) -> None:
         summary = bitstream.inspect(data)
         if summary.is_encrypted and key is None:
             raise CommandError(f"{job.source.name}: is encrypted; give its --key-file or --passphrase-file")
-        check_size(
-            job.source.name, *reduced_size(summary.width, summary.height, arguments.max_side), arguments.max_pixels
-        )
-        image = make_preview(bitstream.decode(data, key=key), len(data), **limits)
+        size = reduced_size(summary.width, summary.height, arguments.max_side)
+        check_size(job.source.name, *size, arguments.max_pixels)
+        max_bytes = len(data) if arguments.max_side is None else size[0] * size[1] // PIXELS_PER_BYTE
+        image = make_preview(bitstream.decode_coarsely(data, max_bytes, key=key), len(data), **limits)
         seconds = time.perf_counter() - started
         with writing(job, naming, overwrite=arguments.force) as temporary:
             save_likeness(image, temporary)

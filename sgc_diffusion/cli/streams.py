@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 _failures: dict[int, OSError] = {}  # stream → why nothing more can be written to it
@@ -22,10 +23,20 @@ def write_line(text: str, *, to_stderr: bool = False) -> None:
         return
     encoding = stream.encoding or "utf-8"
     try:
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
+        with _bars_aside(stream):
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.flush()
     except OSError as error:
         _give_up(stream, error)
+
+
+def _bars_aside(stream: IO[str]) -> AbstractContextManager[Any]:
+    """Return what takes progress bars off the terminal while a line is written."""
+    if "tqdm" not in sys.modules:
+        return nullcontext()
+    from tqdm import tqdm
+
+    return tqdm.external_write_mode(file=stream)
 
 
 def write_json(value: dict[str, Any]) -> None:

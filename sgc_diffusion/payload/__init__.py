@@ -8,11 +8,14 @@ Frozen, validated, numpy only. What is here is exactly what the file holds: `enc
 from sgc_diffusion.payload.alpha import AlphaLayer
 from sgc_diffusion.payload.color import ColorLayer
 from sgc_diffusion.payload.detail import DetailLevel
+from sgc_diffusion.payload.importance import ImportanceLayer
 from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
 from sgc_diffusion.payload.layer import MAX_KIND, Layer, UnknownLayer
 from sgc_diffusion.payload.metadata import ExifLayer, IccProfileLayer
 from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
 from sgc_diffusion.payload.recipe import PRESETS, PROFILES, SCHEDULERS, DecoderRecipe, Preset, Profile
+from sgc_diffusion.payload.regions import Region, RegionsLayer
+from sgc_diffusion.payload.steering import Steering
 
 __all__ = [
     "MAX_GRID_CELLS",
@@ -28,10 +31,14 @@ __all__ = [
     "DetailLevel",
     "ExifLayer",
     "IccProfileLayer",
+    "ImportanceLayer",
     "LabelLayer",
     "Layer",
     "Preset",
     "Profile",
+    "Region",
+    "RegionsLayer",
     "SemanticPayload",
+    "Steering",
     "UnknownLayer",
 ]

@@ -9,6 +9,7 @@ and the levels of a picture share the arrays of the finest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from sgc_diffusion.payload.layer import Layer
 from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.payload.smooth_base import smooth_base
+from sgc_diffusion.payload.steering import Steering
 
 FIRST_KIND = 8  # of level 0; each level is a layer of its own
 DETAIL_KINDS = range(FIRST_KIND, FIRST_KIND + NUM_LEVELS)
@@ -35,6 +37,7 @@ class DetailState:
         color_map: (h, w, 3) uint8, the decoded one.
         bands: in coding order; never changed in place.
         choices: of the transform, or None before the first level.
+        steering: what gives parts of the picture planes of their own; None if nothing does.
     """
 
     height: int
@@ -42,6 +45,7 @@ class DetailState:
     color_map: np.ndarray = field(repr=False)
     bands: tuple[Band, ...] = field(repr=False)
     choices: TransformChoices | None = None
+    steering: Steering | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,48 +103,51 @@ class DetailLevel(Layer):
     __hash__ = None  # type: ignore[assignment] - holds arrays
 
 
-def nothing_known(height: int, width: int, color_map: np.ndarray) -> DetailState:
+def nothing_known(height: int, width: int, color_map: np.ndarray, steering: Steering | None = None) -> DetailState:
     """Return the state of a picture before its first level.
 
     Args:
         height: rows of the picture, at least 1.
         width: columns of the picture, at least 1.
         color_map: (h, w, 3) uint8, the decoded one.
+        steering: what gives parts of the picture planes of their own, if anything does.
     """
-    return DetailState(height, width, color_map, tuple(make_bands(height, width)))
+    return DetailState(height, width, color_map, tuple(make_bands(height, width, steering)), steering=steering)
 
 
-def exact_state(picture: np.ndarray, color_map: np.ndarray) -> DetailState:
+def exact_state(picture: np.ndarray, color_map: np.ndarray, steering: Steering | None = None) -> DetailState:
     """Return the state that knows a picture exactly.
 
     Args:
         picture: (H, W, 3) uint8.
         color_map: (h, w, 3) uint8, the decoded one.
+        steering: what gives parts of the picture planes of their own at coarser levels, if anything does.
     """
     height, width = picture.shape[:2]
     channels, choices = forward(picture, color_map)
-    bands = make_bands(height, width)
+    bands = make_bands(height, width, steering)
     for band in bands:
         scales = channels[band.channel]
         coefficients = scales[0].pop(0)  # which are let go of one after the other
         if not scales[0]:
             scales.pop(0)
         if coefficients.size:
-            band.plane = 0
+            band.planes = (0,) * len(band.planes)
         if coefficients.any():
             band.values = to_phases(coefficients)
             band.active = active_blocks(band.values)
-    return DetailState(height, width, color_map, tuple(bands), choices)
+    return DetailState(height, width, color_map, tuple(bands), choices, steering)
 
 
 def coarsened(state: DetailState, level: int) -> DetailState:
     """Return a state without what is finer than a level; itself if there is nothing."""
     bands = []
     for band in state.bands:
-        plane = band.target_plane(level)
-        if band.rows and band.columns and band.plane < plane:
-            band = replace(band, plane=plane)
+        planes = tuple(map(max, band.planes, band.target_planes(level)))
+        if band.rows and band.columns and planes != band.planes:
+            band = replace(band, planes=planes)
             if band.values is not None:
+                plane = band.known_planes()
                 sizes = np.abs(band.values) >> plane << plane
                 band.values, band.active = (np.sign(band.values) * sizes, active_blocks(sizes))
                 if not band.active.any():
@@ -159,20 +166,32 @@ def says_nothing_new(state: DetailState, level: int, before: int | None) -> bool
         before: a lower level, None for the first.
     """
     for band in state.bands:
-        plane = band.target_plane(level)
-        above = FIRST_PLANE if before is None else band.target_plane(before)
-        if band.values is not None and plane < above:
-            added = (1 << above) - (1 << plane)
-            if any((np.abs(phase) & added).any() for phase in band.values):
-                return False
+        targets = band.target_planes(level)
+        tops = (FIRST_PLANE,) * len(targets) if before is None else band.target_planes(before)
+        if band.values is None or targets == tops:
+            continue
+        added = [(1 << top) - (1 << target) for top, target in zip(tops, targets, strict=True)]
+        if len(added) == 1:
+            is_new = any((np.abs(phase) & added[0]).any() for phase in band.values)
+        else:
+            is_new = any(((np.abs(band.values) & bits) * band.by_class(due)).any() for due, bits in _each(added))
+        if is_new:
+            return False
     return True
+
+
+def _each(numbers: list[int]) -> Iterator[tuple[list[int], int]]:
+    """Yield each number with a list that is 1 at its place and 0 elsewhere."""
+    for place, number in enumerate(numbers):
+        yield [int(index == place) for index in range(len(numbers))], number
 
 
 def forget_unfinished(state: DetailState) -> None:
     """Bring the arrays of a state back to the planes that its bands name, after a finer level broke off in them."""
     for band in state.bands:
         if band.values is not None and band.active is not None and band.values.flags.writeable:
-            band.values[...] = np.sign(band.values) * (np.abs(band.values) >> band.plane << band.plane)
+            plane = band.known_planes()
+            band.values[...] = np.sign(band.values) * (np.abs(band.values) >> plane << plane)
             band.active[...] = active_blocks(band.values)
     _freeze(state)
 
@@ -185,9 +204,9 @@ def active_blocks(values: np.ndarray) -> np.ndarray:
 
 def same_state(first: DetailState, second: DetailState) -> bool:
     """Return whether two states know the same of the same picture."""
-    if (first.height, first.width) != (second.height, second.width) or (first.choices is None) != (
-        second.choices is None
-    ):
+    if (first.height, first.width, first.steering) != (second.height, second.width, second.steering):
+        return False
+    if (first.choices is None) != (second.choices is None):
         return False
     if not np.array_equal(first.color_map, second.color_map):
         return False
@@ -196,7 +215,7 @@ def same_state(first: DetailState, second: DetailState) -> bool:
             if not np.array_equal(getattr(first.choices, name), getattr(second.choices, name)):
                 return False
     return all(
-        mine.plane == other.plane
+        mine.planes == other.planes
         and (mine.values is None) == (other.values is None)
         and (mine.values is other.values or np.array_equal(mine.phases(), other.phases()))
         for mine, other in zip(first.bands, second.bands, strict=True)
@@ -213,7 +232,11 @@ def likeness(state: DetailState) -> np.ndarray:
 
 def _knows(state: DetailState, level: int) -> bool:
     """Return whether a state reaches a level; bands without coefficients have no planes."""
-    return all(band.plane <= band.target_plane(level) or not (band.rows and band.columns) for band in state.bands)
+    return all(
+        not (band.rows and band.columns)
+        or all(plane <= target for plane, target in zip(band.planes, band.target_planes(level), strict=True))
+        for band in state.bands
+    )
 
 
 def _freeze(state: DetailState) -> None:

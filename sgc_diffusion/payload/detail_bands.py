@@ -7,15 +7,19 @@ A band is kept in four phases, (row mod 2) · 2 + (column mod 2), each with a ma
 of a phase then are whole arrays, shifted by zero or one. Its cells are grouped into blocks of 8×8; a block is active
 once one of its coefficients is known not to be zero. A band without any such coefficient has no arrays, so that memory
 is spent only where bytes spoke of something.
+
+Where importance or regions steer the detail (`steering`), each class of coefficients has a plane of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sgc_diffusion.payload.steering import Steering
 from sgc_diffusion.payload.wavelet import band_sides
 
 NUM_LEVELS = 16
@@ -40,9 +44,10 @@ class Band:
         orientation: LOW, HL, LH or HH.
         rows: of coefficients.
         columns: of coefficients.
-        plane: down to which the coefficients are known, 0 … 12.
+        planes: down to which the coefficients are known, 0 … 12, by class; one alone where nothing steers.
         values: (4, 4·m + 2, 4·n + 2) int16 for m×n blocks, what is known; None while all is zero.
         active: (m, n) bool; None while all is zero.
+        steering: what gives coefficients classes; None if all are of one.
     """
 
     channel: int
@@ -50,9 +55,15 @@ class Band:
     orientation: int
     rows: int
     columns: int
-    plane: int = FIRST_PLANE
+    planes: tuple[int, ...] = (FIRST_PLANE,)
     values: Any = None
     active: Any = None
+    steering: Steering | None = None
+
+    @property
+    def plane(self) -> int:
+        """The plane down to which every coefficient is known, 0 … 12."""
+        return max(self.planes)
 
     @property
     def num_blocks(self) -> tuple[int, int]:
@@ -86,25 +97,49 @@ class Band:
         """Return the plane down to which this band is known after a level, 0 … 12."""
         return min(max((LEVEL_STEPS[level] - self.gain() + 4) >> 3, 0), FIRST_PLANE)
 
+    def target_planes(self, level: int) -> tuple[int, ...]:
+        """Return the plane down to which each class of this band is known after a level of a file, 0 … 12."""
+        if self.steering is None:
+            return (self.target_plane(level),)
+        return tuple(FIRST_PLANE if own < 0 else self.target_plane(own) for own in self.steering.levels(level))
 
-def make_bands(height: int, width: int) -> list[Band]:
+    def by_class(self, numbers: Sequence[int]) -> np.ndarray:
+        """Return a number of each coefficient's class, in phases with margins, uint8; 0 beyond the edge.
+
+        Args:
+            numbers: of each class, 0 … 255.
+        """
+        table = np.array(numbers, dtype=np.uint8)
+        if self.steering is None:
+            return to_phases(np.broadcast_to(table, (self.rows, self.columns)))
+        is_high = self.orientation in (LH, HH), self.orientation in (HL, HH)
+        return to_phases(table[self.steering.classes(self.scale, is_high, self.rows, self.columns)])
+
+    def known_planes(self) -> int | np.ndarray:
+        """Return the plane down to which each coefficient is known: one for all, or `by_class`."""
+        return self.planes[0] if len(set(self.planes)) == 1 else self.by_class(self.planes)
+
+
+def make_bands(height: int, width: int, steering: Steering | None = None) -> list[Band]:
     """Return every band of a picture, nothing known, in coding order: coarse to fine, and in each place Y, Co, Cg.
 
     Args:
         height: rows of the picture.
         width: columns of the picture.
+        steering: what gives coefficients classes, if anything does.
     """
+    planes = (FIRST_PLANE,) * (1 if steering is None else len(steering.levels(0)))
     return [
-        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns)
+        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns, planes, steering=steering)
         for scale, name, rows, columns in band_sides(height, width)
         for channel in range(3)
     ]
 
 
 def to_phases(coefficients: np.ndarray) -> np.ndarray:
-    """Return the phases (4, 4·m + 2, 4·n + 2) int16, margins and cells beyond the edge zero, of a band (h, w) int16."""
+    """Return the phases (4, 4·m + 2, 4·n + 2), margins and cells beyond the edge zero, of a band (h, w)."""
     rows, columns = (-(-side // BLOCK) for side in coefficients.shape)
-    phases = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=np.int16)
+    phases = np.zeros((4, 4 * rows + 2, 4 * columns + 2), dtype=coefficients.dtype)
     for phase in range(4):
         part = coefficients[phase >> 1 :: 2, phase & 1 :: 2]
         phases[phase, 1 : 1 + part.shape[0], 1 : 1 + part.shape[1]] = part

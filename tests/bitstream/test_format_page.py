@@ -16,6 +16,8 @@ from sgc_diffusion.payload import (
     AlphaLayer,
     ExifLayer,
     IccProfileLayer,
+    ImportanceLayer,
+    RegionsLayer,
     UnknownLayer,
     detail_bands,
 )
@@ -34,6 +36,7 @@ def load(path):
 
 
 build_format, format_reader = load(ROOT / "docs/build_format.py"), load(Path(__file__).parent / "format_reader.py")
+format_reader_masks = load(Path(__file__).parent / "format_reader_masks.py")
 format_reader_pixels = load(Path(__file__).parent / "format_reader_pixels.py")
 TEXT = " ".join(build_format.page().split())
 
@@ -63,7 +66,7 @@ def test_the_page_gives_every_number():
 
 def test_the_page_gives_the_numbers_of_the_detail_layers():
     steps = " ".join(map(str, detail_bands.LEVEL_STEPS)).replace("-", "−")
-    assert steps in TEXT and tables.digest("detail_tables") in TEXT
+    assert steps in TEXT and tables.digest("detail_tables") in TEXT and tables.digest("masks") in TEXT
     for name in ("ENERGY", "NEAR", "CORNER", "PARENT", "PLACE", "TILT", "SIGN_SIZE", "BLOCK"):
         assert " ".join(map(str, getattr(detail_context, f"{name}_LIMITS"))).replace("-", "−") in TEXT
 
@@ -106,6 +109,16 @@ def test_a_reader_written_from_the_page_reads_the_golden_files(name):
         if isinstance(layer, AlphaLayer):
             reader = format_reader_pixels.Alpha(body)
             assert reader.read() == layer.levels.tolist() and reader.levels == layer.num_levels
+        elif isinstance(layer, ImportanceLayer):
+            read = format_reader_masks.importance(body, format_reader)
+            assert read == (layer.strength, layer.levels.tolist())
+        elif isinstance(layer, RegionsLayer):
+            size, num_classes = (ours.width, ours.height), ours.labels.taxonomy.num_classes
+            inner, regions = format_reader_masks.regions(body, format_reader, size, num_classes)
+            assert tuple(inner) == layer.inner_levels
+            for read, region in zip(regions, layer.regions, strict=True):
+                place = region.exponent, region.top, region.left
+                assert read == (*place, region.mask.astype(int).tolist(), region.class_id, region.score)
         elif isinstance(layer, IccProfileLayer | ExifLayer):
             assert body == (layer.profile if isinstance(layer, IccProfileLayer) else layer.exif)
         elif kind not in DETAIL_KINDS:

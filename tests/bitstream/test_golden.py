@@ -11,14 +11,14 @@ import pytest
 from sgc_diffusion import bitstream
 from sgc_diffusion.bitstream import layers
 from sgc_diffusion.bitstream.header import FORMAT_VERSION
-from sgc_diffusion.payload import UnknownLayer, color_transform
+from sgc_diffusion.payload import RegionsLayer, UnknownLayer, color_transform
 from sgc_diffusion.payload.detail import DETAIL_KINDS, likeness
 
 FOLDER = Path(__file__).parents[1] / "golden"
 _spec = importlib.util.spec_from_file_location("golden_generate", FOLDER / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
-PAYLOADS = generate.payloads() | generate.detail_payloads() | generate.extra_payloads()
+PAYLOADS = generate.payloads() | generate.detail_payloads() | generate.extra_payloads() | generate.steered_payloads()
 
 # Format version → tables; a changed table needs a new version.
 TABLES_SHA256 = {1: "3ca752ccd401ef5845f8157cf984bacc7e259ad3910a814aa084983e114f8920"}
@@ -28,8 +28,10 @@ LAYER_TABLES_SHA256 = {
         "color": "80b66f53f650e8966f37a7441af4f9fadd0f8e2d0ad98587727bcc1363b8c5b3",
     }
 }
+MASK_TABLES_SHA256 = {1: "b1414f3cae77b030698056366ccbc6de7ed8727520119fadf6ab9b63eaa1e35a"}
 DETAIL_TABLES_SHA256 = {1: "0297217a64f626adf1b1e54ee9956dfce5df5f2ed4bee302b7d62bc70965b5e7"}
 LIKENESSES_SHA256 = {1: "004cc1bad1cd6fb9567f8eac6e08431c39b066fb557516fe18f1d7c2b45daebc"}
+STEERED_LIKENESSES_SHA256 = {1: "0442b6444778fa08800b351e224aae2bc4afe4fbc335d6a906faa816a6aa1624"}
 COLOR_MAPS_SHA256 = {1: "eff3e043b8502bef772a8792948884bfb68782f19495ca5f767256061e9d5416"}
 
 
@@ -39,6 +41,7 @@ def test_tables_belong_to_the_format_version():
     assert {layers.optional_coder(kind).table_digest() for kind in DETAIL_KINDS} == {
         DETAIL_TABLES_SHA256[FORMAT_VERSION]
     }
+    assert {layers.optional_coder(kind).table_digest() for kind in (1, 2)} == {MASK_TABLES_SHA256[FORMAT_VERSION]}
 
 
 def test_color_maps_belong_to_the_format_version():
@@ -59,6 +62,19 @@ def test_golden_detail_is_the_picture():
     for name, picture in (("detail-all", (21, 40, 48, 12)), ("detail-exact", (22, 21, 37, 256))):
         payload = bitstream.decode((FOLDER / f"{name}.sgc").read_bytes(), strict=True)
         assert np.array_equal(likeness(payload.layers[-1].state), generate.picture(*picture))
+
+
+def test_golden_regions_are_exact_after_three_levels():
+    payload = bitstream.decode((FOLDER / "steered-regions.sgc").read_bytes(), strict=True)
+    inside, pixels = payload.layer(RegionsLayer).pixels(40, 48), generate.picture(41, 40, 48, 9)
+    known = [likeness(level.state) for level in payload.layers[1:]]
+    assert np.array_equal(known[2][inside], pixels[inside]) and np.array_equal(known[4], pixels)
+
+
+def test_steered_likenesses_belong_to_the_format_version():
+    levels = [layer for payload in generate.steered_payloads().values() for layer in payload.layers[1:]]
+    data = b"".join(likeness(layer.state).tobytes() for layer in levels if layer.kind in DETAIL_KINDS)
+    assert hashlib.sha256(data).hexdigest() == STEERED_LIKENESSES_SHA256[FORMAT_VERSION]
 
 
 def test_likenesses_belong_to_the_format_version():

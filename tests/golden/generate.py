@@ -23,10 +23,16 @@ from sgc_diffusion.payload import (
     DetailLevel,
     ExifLayer,
     IccProfileLayer,
+    ImportanceLayer,
     LabelLayer,
+    Layer,
+    Region,
+    RegionsLayer,
     SemanticPayload,
+    Steering,
 )
 from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
+from sgc_diffusion.payload.regions import TEXT
 
 FOLDER = Path(__file__).parent
 KEY = bytes(range(32))
@@ -148,9 +154,34 @@ def extra_payloads() -> dict[str, SemanticPayload]:
     }
 
 
+def steered_payloads() -> dict[str, SemanticPayload]:
+    """Return file name → payload with importance, regions, and detail that they steer."""
+    width, height = 48, 40
+    pixels = picture(41, height, width, 9)
+    color = ColorLayer(levels(41, 3, 3, 60), 30)
+    plain = SemanticPayload(width, height, LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24"), color)
+    row, column = np.mgrid[:9, :12]
+    importance = ImportanceLayer(np.clip(5 - ((row - 4) ** 2 + (column - 7) ** 2) // 5, 0, 3), strength=2)
+    disk = (row - 4) ** 2 + (column - 5.5) ** 2 < 31
+    box = Region(6, 30, 5, np.ones((9, 20), bool), TEXT)
+    regions = RegionsLayer((Region(4, 1, 3, disk[:, :12], class_id=3, score=11), box))
+
+    def make(*details: int, **steering: Layer) -> SemanticPayload:
+        state = exact_state(pixels, color.color_map, Steering(height, width, **steering))  # type: ignore[arg-type]
+        return plain.with_layers(*steering.values(), *(DetailLevel(FIRST_KIND + level, state) for level in details))
+
+    return {
+        "importance": plain.with_layers(importance),
+        "regions": plain.with_layers(regions),
+        "steered-importance": make(3, 8, importance=importance),
+        "steered-regions": make(0, 1, 2, 5, 15, regions=regions),
+        "steered-both": make(2, 6, importance=importance, regions=RegionsLayer(regions.regions[:1], (2, 5, 9))),
+    }
+
+
 def main() -> None:
     """Write every golden file, and print what `test_golden.py` and the format text quote."""
-    for name, payload in (payloads() | detail_payloads() | extra_payloads()).items():
+    for name, payload in (payloads() | detail_payloads() | extra_payloads() | steered_payloads()).items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
     (FOLDER / "unknown-layers.sgc").write_bytes(with_unknown_layers(payloads()["tiny"]))
