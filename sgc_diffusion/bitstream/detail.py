@@ -66,12 +66,18 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
 
 
 def _encode(
-    before: DetailState, level: int, choices: TransformChoices, truth: list[np.ndarray], *, in_place: bool = False
+    before: DetailState,
+    level: int,
+    choices: TransformChoices,
+    truth: list[np.ndarray],
+    *,
+    in_place: bool = False,
+    num_bands: int | None = None,
 ) -> tuple[bytes, DetailState]:
     decider = EncodingDecider()
     if before.choices is None:
         code_choices(decider, choices)
-    after = _refined(before, level, choices, decider, truth, in_place=in_place)
+    after = _refined(before, level, choices, decider, truth, in_place=in_place, num_bands=num_bands)
     return decider.encoder.finish(), after
 
 
@@ -84,6 +90,7 @@ def _refined(
     *,
     in_place: bool = False,
     keeps_bands: bool = False,
+    num_bands: int | None = None,
 ) -> DetailState:
     """Return what is known after a level whose decisions `decider` answers.
 
@@ -96,11 +103,13 @@ def _refined(
 
     bands = list(before.bands) if in_place and not keeps_bands else [replace(band) for band in before.bands]
     weights = load_detail_tables()["weights"]
-    PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level)
+    PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level, num_bands)
     return replace(before, bands=tuple(bands), choices=choices)
 
 
-def encode_level(after: DetailState, level: int, before: DetailState, *, in_place: bool = False) -> bytes:
+def encode_level(
+    after: DetailState, level: int, before: DetailState, *, in_place: bool = False, num_bands: int | None = None
+) -> bytes:
     """Encode what one state knows beyond another: the inverse of `decode_level`.
 
     Args:
@@ -108,6 +117,7 @@ def encode_level(after: DetailState, level: int, before: DetailState, *, in_plac
         level: its number, 0 … 15.
         before: what the levels below it gave, or `nothing_known`.
         in_place: `before` may be changed, which saves its memory.
+        num_bands: how many bands, in coding order, are taken to the level; None for all.
 
     Raises:
         ValueError: a state that knows nothing.
@@ -115,10 +125,12 @@ def encode_level(after: DetailState, level: int, before: DetailState, *, in_plac
     if after.choices is None:
         raise ValueError("`after` must come from at least one level, got a state that knows nothing")
     truth = [band.phases() for band in after.bands]
-    return _encode(before, level, after.choices, truth, in_place=in_place)[0]
+    return _encode(before, level, after.choices, truth, in_place=in_place, num_bands=num_bands)[0]
 
 
-def decode_level(body: bytes, level: int, before: DetailState, *, in_place: bool = False) -> DetailState:
+def decode_level(
+    body: bytes, level: int, before: DetailState, *, in_place: bool = False, num_bands: int | None = None
+) -> DetailState:
     """Decode one level.
 
     Args:
@@ -127,6 +139,7 @@ def decode_level(body: bytes, level: int, before: DetailState, *, in_place: bool
         before: what the levels below it gave, or `nothing_known`; it is left as it is.
         in_place: the arrays of `before` are refined, so that memory never holds two states; it then knows more than
             its bands say, until `payload.detail.forget_unfinished` takes that back.
+        num_bands: how many bands, in coding order, were taken to the level; None for all.
 
     Returns:
         What is known now.
@@ -136,7 +149,7 @@ def decode_level(body: bytes, level: int, before: DetailState, *, in_place: bool
     """
     decider = DecodingDecider(body)
     choices = code_choices(decider, None) if before.choices is None else before.choices
-    after = _refined(before, level, choices, decider, None, keeps_bands=True, in_place=in_place)
+    after = _refined(before, level, choices, decider, None, keeps_bands=True, in_place=in_place, num_bands=num_bands)
     decider.decoder.finish()
     return after
 

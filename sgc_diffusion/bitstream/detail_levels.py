@@ -8,9 +8,18 @@ the next lower one that the file holds, and level 15 makes the picture exact. Th
 | 1 | u8 | bits 4–7: n minus the number of the level that this one is built on, 0 for the first level of a file |
 | … | bytes | the stream of the level, see "Coder of the detail levels"; bits 0–3 of the byte above are its first byte |
 
-Where other layers steer the detail, bits 0–3 of the first byte are 15, and the stream follows whole after a byte of its
-own, which names them: 1 is the importance layer, 2 the regions layer, 3 both. All levels of a file MUST name the same
-layers, and these MUST be there; see "What importance and regions do to the detail".
+Where bits 0–3 of the first byte are 15, a byte of flags comes next, then what they announce, then the stream whole:
+
+| flag | announces | meaning |
+|---|---|---|
+| 1 | – | the importance layer steers the detail |
+| 2 | – | the regions layer does; see "What importance and regions do to the detail" |
+| 4 | u8, 1 … 127 | PSNR of the picture of this level, over all of R, G, B, in half decibels; no decoder needs it |
+| 8 | u8, at least 1 | a part: only so many bands, the first in coding order, but not all, get to this level |
+
+At least one flag MUST be set, and no other. All levels of a file MUST name the same layers that steer, and these MUST be
+there. The bands that a part leaves out stay as they were; a level MUST NOT be built on a part. So a file may end
+within a level, where a budget does.
 
 A level that is not built on the next lower one of its file MUST be rejected. A reader MUST also reject a level that
 calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
@@ -51,6 +60,7 @@ from __future__ import annotations
 import numpy as np
 
 from sgc_diffusion.bitstream.detail import decode_level, encode_level
+from sgc_diffusion.bitstream.detail_head import DetailHead, named_kinds, read_head
 from sgc_diffusion.bitstream.detail_probability import TABLE_FILE
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
@@ -69,10 +79,6 @@ from sgc_diffusion.payload.importance import IMPORTANCE_KIND, ImportanceLayer
 from sgc_diffusion.payload.regions import REGIONS_KIND, RegionsLayer
 from sgc_diffusion.payload.steering import Steering
 
-_BASE_SHIFT = 4  # bits of the first byte that belong to the stream
-_STEERED = (1 << _BASE_SHIFT) - 1  # these bits where other layers steer: no stream begins so
-_STEERING_KINDS = (IMPORTANCE_KIND, REGIONS_KIND)  # by bit of the byte that names them
-
 
 class DetailCoder(LayerCoder[DetailLevel]):
     """Writes and reads one level of detail."""
@@ -88,8 +94,7 @@ class DetailCoder(LayerCoder[DetailLevel]):
 
     def named_bases(self, body: bytes) -> tuple[int, ...]:
         """Return the kinds of the layers that steer, and of the level below, which the first bytes name."""
-        distance = body[0] >> _BASE_SHIFT if body else 0
-        return (*_steering_kinds(body), *((self.kind - distance,) if distance else ()))
+        return named_kinds(body, self.kind)
 
     def encode(self, layer: DetailLevel, before: DecodedLayers) -> bytes:
         """Write what the level knows beyond the one below it.
@@ -114,40 +119,38 @@ class DetailCoder(LayerCoder[DetailLevel]):
             known, distance = start, 0
         else:
             known, distance = coarsened(layer.finest, lower.level), layer.kind - lower.kind
+            if lower.num_bands is not None:
+                raise ValueError(f"`layers` hold detail {layer.level} after a part of detail {lower.level}; drop one")
             if layer.finest is not lower.finest and not same_state(known, lower.state):
                 raise ValueError(
                     f"`layers` must refine each other, got detail {layer.level} of another picture than "
                     f"detail {lower.level}"
                 )
-        stream = encode_level(layer.finest, layer.level, known, in_place=True)  # it was made for this
-        if start.steering is not None:
-            names = sum(1 << _STEERING_KINDS.index(kind) for kind in _kinds_in(start.steering))
-            return bytes([_STEERED | distance << _BASE_SHIFT, names]) + stream
-        return bytes([stream[0] | distance << _BASE_SHIFT]) + stream[1:]
+        # `known` was made for this, so that it may change
+        stream = encode_level(layer.finest, layer.level, known, in_place=True, num_bands=layer.num_bands)
+        kinds = () if start.steering is None else _kinds_in(start.steering)
+        return DetailHead(distance, kinds, layer.psnr_halves, layer.num_bands).before(stream)
 
     def decode(self, body: bytes, before: DecodedLayers) -> DetailLevel:
         """Read what `encode` wrote; the lower levels then share the arrays of this one."""
-        lower, kinds = _highest(before), _steering_kinds(body)
-        if self.named_bases(body) != (*kinds, *(() if lower is None else (lower.kind,))):
+        lower, (head, stream) = _highest(before), read_head(body)
+        named = (*head.steering_kinds, *(() if lower is None else (lower.kind,)))
+        if self.named_bases(body) != named or (lower is not None and lower.num_bands is not None):
             raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
-        start = _start(before, kinds)
+        start = _start(before, head.steering_kinds)
         if lower is not None and lower.finest.steering != start.steering:
             raise CorruptSectionError(f"Layer {self.name} is steered by other layers than the level below it")
+        if head.num_bands is not None and head.num_bands >= len(start.bands):
+            raise CorruptSectionError(f"Layer {self.name} is a part of more bands than there are")
         known = start if lower is None else lower.state
-        if kinds:
-            if body[1] >= 1 << len(_STEERING_KINDS):
-                raise CorruptSectionError(f"Layer {self.name} names layers that steer no detail")
-            stream = body[2:]
-        else:
-            stream = bytes([body[0] & _STEERED]) + body[1:] if body else body
         _thaw(known)
         try:
-            state = decode_level(stream, self.kind - FIRST_KIND, known, in_place=True)
+            state = decode_level(stream, self.kind - FIRST_KIND, known, in_place=True, num_bands=head.num_bands)
             _require_no_empty_blocks(known, state)
         except BaseException:  # the lower levels go on without this one
             forget_unfinished(known)
             raise
-        layer = DetailLevel(self.kind, state)
+        layer = DetailLevel(self.kind, state, head.psnr_halves, head.num_bands)
         for other in before.layers:
             if isinstance(other, DetailLevel):
                 other.share(state)
@@ -155,13 +158,6 @@ class DetailCoder(LayerCoder[DetailLevel]):
 
 
 DETAIL_LEVELS = tuple(DetailCoder(kind - FIRST_KIND) for kind in DETAIL_KINDS)
-
-
-def _steering_kinds(body: bytes) -> tuple[int, ...]:
-    """Return the kinds of the layers that a body says it is steered by."""
-    if len(body) < 2 or body[0] & _STEERED != _STEERED:
-        return ()
-    return tuple(kind for bit, kind in enumerate(_STEERING_KINDS) if body[1] >> bit & 1)
 
 
 def _kinds_in(steering: Steering) -> tuple[int, ...]:
