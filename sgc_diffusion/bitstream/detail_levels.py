@@ -17,8 +17,8 @@ Where bits 0–3 of the first byte are 15, a byte of flags comes next, then what
 | 4 | u8, 1 … 127 | PSNR of the picture of this level, over all of R, G, B, in half decibels; no decoder needs it |
 | 8 | u8, at least 1 | a part: only so many bands, the first in coding order, but not all, get to this level |
 
-At least one flag MUST be set, and no other. All levels of a file MUST name the same layers that steer, and these MUST be
-there. The bands that a part leaves out stay as they were; a level MUST NOT be built on a part. So a file may end
+At least one flag MUST be set, and no other. All levels of a file MUST name the same layers that steer, and these MUST
+be there. The bands that a part leaves out stay as they were; a level MUST NOT be built on a part. So a file may end
 within a level, where a budget does.
 
 A level that is not built on the next lower one of its file MUST be rejected. A reader MUST also reject a level that
@@ -90,7 +90,7 @@ class DetailCoder(LayerCoder[DetailLevel]):
         """Set up the coder of a level, 0 … 15."""
         self.kind = FIRST_KIND + level
         self.name = f"detail {level}"
-        self.built_on_present = (*_STEERING_KINDS, *(kind for kind in DETAIL_KINDS if kind < self.kind))
+        self.built_on_present = (IMPORTANCE_KIND, REGIONS_KIND, *(kind for kind in DETAIL_KINDS if kind < self.kind))
 
     def named_bases(self, body: bytes) -> tuple[int, ...]:
         """Return the kinds of the layers that steer, and of the level below, which the first bytes name."""
