@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sgc_diffusion.evaluation.codecs.specs import split_specs
 from sgc_diffusion.evaluation.measurement import evaluate
+from sgc_diffusion.evaluation.metrics.registry import DEFAULT_SENDER
 from sgc_diffusion.evaluation.scoring import Scorer
 
 CODECS = """with commas: sgc, vvc, hevc, av1, jpeg2000, jpeg, webp, jxl; vvc-paper (QP 55); with settings
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, help="folder for files and decoded pictures, to resume from")
     parser.add_argument("--weights-dir", type=Path, help="local weights of metrics")
     parser.add_argument("--segmenter", help="for label metrics: Hub id, folder or .tflite file")
+    parser.add_argument("--sender", default=DEFAULT_SENDER, help="pipeline whose segmenter judges as in the paper")
     parser.add_argument("--no-pictures", action="store_true", help="keep the photographs out of report.html: for "
                         "results that are passed on where they may not be")  # fmt: skip
     parser.add_argument("--no-report", action="store_true", help="only the JSON files")
@@ -71,8 +73,9 @@ def make_scorer(arguments: argparse.Namespace) -> Scorer | None:
     from sgc_diffusion.evaluation.metrics import load_metrics
 
     names = "all" if arguments.metrics == "all" else arguments.metrics.split(",")
-    evaluator = load_metrics(names, weights_dir=arguments.weights_dir, segmenter=arguments.segmenter)
-    key = f"{arguments.metrics} {arguments.weights_dir} {arguments.segmenter}"
+    places = {"weights_dir": arguments.weights_dir, "segmenter": arguments.segmenter, "sender": arguments.sender}
+    evaluator = load_metrics(names, **places)
+    key = f"{arguments.metrics} {arguments.weights_dir} {arguments.segmenter} {arguments.sender}"
     return Scorer(evaluator, key)
 
 

@@ -28,6 +28,7 @@ COMMANDS = (
     ["preview", "a.sgc", "-o", "a.png"],
     ["preview", "labels.sgc", "-o", "labels.webp", "--max-side", "20"],
     ["thin", "a.sgc", "-o", "thin.sgc", "--max-bytes", "100"],
+    ["recode", "a.sgc", "-o", "seven.sgc", "--seed", "7"],
     ["decompress", "a.sgc", "--decoder", "likeness", "-o", "likeness.png"],
 )
 

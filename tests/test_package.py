@@ -25,6 +25,7 @@ IMPORT_NAMES = {  # of distributions that are not imported by their own name
     "pillow-jxl-plugin": "pillow_jxl",
     "pillow-heif": "pillow_heif",
     "huggingface-hub": "huggingface_hub",
+    "cvvdp": "pycvvdp",
 }
 LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "eval", "vvc")
 NEEDED_BY_OTHERS = {"accelerate", "setuptools"}  # diffusers' offloading; see pyproject.toml

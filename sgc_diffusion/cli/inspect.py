@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.cli.arguments import add_command, add_inputs
+from sgc_diffusion.cli.arguments import add_command, add_inputs, not_empty
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_sources, notices, run_each
-from sgc_diffusion.cli.errors import describe_error
+from sgc_diffusion.cli.errors import UsageError, describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
-from sgc_diffusion.cli.outputs import Job
+from sgc_diffusion.cli.outputs import Job, write_sheet
 
 HIDDEN_FROM_TEXT = {"output", "error"}  # nothing is written, and errors have their own line
 
@@ -22,6 +22,12 @@ def add_inspect(commands: Any) -> None:
     run = file_command(inspect, describe, is_question=True)
     parser = add_command(commands, "inspect", "Show what .sgc files hold, without drawing them.", run)
     add_inputs(parser, "FILE")
+    parser.add_argument(
+        "--plot",
+        type=not_empty,
+        metavar="PICTURE",
+        help="of one FILE: write its label map with a legend, its color map and its bytes by layer to this picture",
+    )
 
 
 def inspect(arguments: argparse.Namespace, report: Report) -> None:
@@ -29,10 +35,35 @@ def inspect(arguments: argparse.Namespace, report: Report) -> None:
     key = read_key(arguments)
 
     def handle(job: Job) -> Result:
-        return inspect_bytes(read_source(job.source), job.source.name, key)
+        data = read_source(job.source)
+        result = inspect_bytes(data, job.source.name, key)
+        if arguments.plot:
+            plot(data, key, arguments.plot)
+        return result
 
     sources = find_sources(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files")
+    if arguments.plot and len(sources) > 1:
+        raise UsageError(f"--plot {arguments.plot}: shows one file, got {len(sources)}; give them one by one")
     run_each([Job(source, None) for source in sources], handle, report)
+
+
+def plot(data: bytes, key: Any, target: str) -> None:
+    """Write a picture of what a file holds.
+
+    Args:
+        data: content of the file.
+        key: of an encrypted file.
+        target: name of the picture; - is standard output.
+
+    Raises:
+        BitstreamError: the file cannot be read, or is sealed and there is no key.
+        CommandError: the picture cannot be written.
+    """
+    from sgc_diffusion.cli.sheets import file_sheet
+
+    summary = bitstream.inspect(data, key=key)
+    sheet = file_sheet(bitstream.decode(data, key=key), {"header": summary.header_bytes, **summary.layer_bytes})
+    write_sheet(sheet, target)
 
 
 def inspect_bytes(data: bytes, name: str, key: Any = None) -> Result:

@@ -18,12 +18,17 @@ def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | No
         CommandError: the file cannot be read or holds no key.
         ImportError: what seals files is not installed.
     """
-    path = arguments.key_file or arguments.passphrase_file
+    return load_key(arguments.key_file, arguments.passphrase_file)
+
+
+def load_key(key_file: str | None, passphrase_file: str | None) -> bytes | bitstream.Passphrase | None:
+    """Return the key or the passphrase that a file holds, None for no file; see `read_key`."""
+    path = key_file or passphrase_file
     if path is None:
         return None
     try:
         data = Path(path).read_bytes()
-        key = bitstream.parse_key(data) if arguments.key_file else bitstream.Passphrase(_first_line(data))
+        key = bitstream.parse_key(data) if key_file else bitstream.Passphrase(_first_line(data))
     except (OSError, ValueError) as error:
         raise CommandError(describe_error(error, path)) from error
     require("crypto", "A key")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sgc_diffusion.atomic_file import atomic_path, is_stream, remove_leftovers
 from sgc_diffusion.cli.errors import CommandError, Skip, UsageError, describe_error
@@ -156,6 +157,25 @@ def writing(job: Job, naming: Naming, *, overwrite: bool) -> Iterator[Path]:
         return
     except OSError as error:
         raise CommandError(f"{job.output}: cannot be written: {error.strerror or describe_error(error)}") from error
+
+
+def write_sheet(sheet: Any, target: str) -> None:
+    """Write a picture that a command was asked for; one of that name is replaced.
+
+    Args:
+        sheet: PIL picture.
+        target: its name, with a suffix that Pillow can write; - is standard output, as PNG.
+
+    Raises:
+        CommandError: another suffix, or a place that cannot be written.
+    """
+    path = None if target in STDOUT_NAMES else Path(target)
+    job = Job(Source(target, path, Path(target)), path)
+    with writing(job, Naming((), ".png", (), ".png"), overwrite=True) as temporary:
+        try:
+            sheet.save(temporary)
+        except (ValueError, KeyError) as error:  # of a suffix that Pillow does not know
+            raise CommandError(f"{target}: cannot be written as a picture ({error}); end its name in .png") from error
 
 
 def _read_output(output: str | None, naming: Naming) -> Callable[[Source], Path | None]:

@@ -1,7 +1,7 @@
 """Latent diffusion on label planes: the SGC paper's decoder, and the embedded pipelines.
 
     label map, color map ──planes──▶ UNet, guided by the labels ──▶ latents ──first stage──▶ image
-    color map ──first stage──▶ where denoising starts (SDEdit)
+    likeness ──first stage──▶ where denoising starts (SDEdit)
 
 Bordin & Maugey, MMSP 2023, on the latent diffusion of Rombach et al., https://arxiv.org/abs/2112.10752.
 """
@@ -17,7 +17,9 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, upsample_color
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, start_picture
+from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
+from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import (
@@ -26,7 +28,7 @@ from sgc_diffusion.synthesis.latent_diffusion import (
     Sampler,
     label_predictor,
 )
-from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes, passes_from
 from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.resolution import plan_passes
 from sgc_diffusion.synthesis.steps import StepObserver
@@ -51,12 +53,14 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         preset: name in `payload.recipe.PRESETS` of how its files are drawn unless told otherwise.
         segmenter_short_side: of the segmenter's input where it has no image processor, pixels.
         label_resampling: how label planes are made: `nearest`, or `area` as LDM's SpatialRescaler does.
-        detail_fill: how much of the variance that a smooth start lacks is made up with noise; see `denoise`.
+        variance_fill: how much of the variance that a smooth start lacks is made up with noise; see `denoise`.
         noise_gain: of the noise of a first pass from noise alone. What it hides still shines through by what the
             schedule leaves at its end: the blurred color map talks the denoiser out of texture, and more noise makes up
             for that.
         redraw_gain: of the noise of later passes from noise alone.
         redraw_strength: of the passes that draw an enlarged picture over, unless they start from noise alone.
+        detail_fill: part of what detail levels quantized to zero that a drawing may fill, 0 … 1.
+        likeness_strengths: of drawings over detail, by the finest level: how far up the noise the likeness is lifted.
         scheduler_draws: whether `scheduler` draws instead of the sampler that a file names.
 
     Example:
@@ -85,10 +89,12 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         preset: str = "sdedit",
         segmenter_short_side: int = 192,
         label_resampling: str = "nearest",
-        detail_fill: float = 0.0,
+        variance_fill: float = 0.0,
         noise_gain: float = 1.0,
         redraw_gain: float = 1.0,
         redraw_strength: float = 0.45,
+        detail_fill: float = DETAIL_FILL,
+        likeness_strengths: list[float] = LIKENESS_STRENGTHS,
         scheduler_draws: bool = False,
     ) -> None:
         super().__init__()
@@ -104,10 +110,12 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
             raise ValueError(f"`label_resampling` must be one of {LABEL_RESAMPLINGS}, got {label_resampling!r}")
         self.register_to_config(
             label_resampling=label_resampling,
-            detail_fill=detail_fill,
+            variance_fill=variance_fill,
             noise_gain=noise_gain,
             redraw_gain=redraw_gain,
             redraw_strength=redraw_strength,
+            detail_fill=detail_fill,
+            likeness_strengths=likeness_strengths,
             scheduler_draws=scheduler_draws,
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
@@ -148,22 +156,22 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         observer: StepObserver,
     ) -> torch.Tensor:
         """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
-        sizes = self.drawing_sizes(payloads[0])
-        colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
+        sizes = passes_from(payloads[0], self.drawing_sizes(payloads[0]), recipe)
+        starts = torch.stack([start_picture(payload, *sizes[0]) for payload in payloads])
         return draw_in_passes(
             self._passes(sizes, recipe),
-            colors.to(self._execution_device, self.unet.dtype),
+            starts.to(self._execution_device, self.unet.dtype),
             self.vae,
             lambda height, width: self._predictor(payloads, recipe, height, width),
             lambda: choose_sampler(recipe, self.scheduler, is_chosen=self.config.scheduler_draws),
             generators,
             observer,
             tile_side=self.tile_side,
-            detail_fill=self.config.detail_fill,
+            variance_fill=self.config.variance_fill,
         )
 
     def _passes(self, sizes: list[tuple[int, int]], recipe: DrawingRecipe) -> list[Pass]:
-        """Return the passes of a picture: from noise alone, or from the color map lifted to the recipe's strength."""
+        """Return the passes of a picture: from noise alone, or from the start lifted to the recipe's strength."""
         is_few_step = recipe.scheduler == "lcm"
         num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
         gains = self.config.noise_gain, self.config.redraw_gain

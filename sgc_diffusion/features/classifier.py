@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
+from sgc_diffusion.features.layer_output import watching
 from sgc_diffusion.features.pixels import to_tensor
 
 DEFAULT_CLASSIFIER = "efficientnet-lite0"
@@ -154,11 +155,8 @@ def layer_feeds_head(network: nn.Module, layer: nn.Module, head: nn.Linear, side
         side: pixels.
     """
     maps: list[Any] = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: maps.append(output))
-    try:
+    with watching(layer, maps.append):
         scores = network.eval()(torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0)))
-    finally:
-        hook.remove()
     pooled = maps[-1].mean(dim=(2, 3))
     return pooled.shape[1] == head.in_features and torch.allclose(head(pooled), scores, rtol=1e-3, atol=1e-3)
 

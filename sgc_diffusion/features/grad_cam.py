@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from sgc_diffusion.features.classifier import Classifier
+from sgc_diffusion.features.layer_output import watching
 from sgc_diffusion.features.pixels import imagenet_normalized, to_tensor
 from sgc_diffusion.features.weights import fill, load_state
 
@@ -42,18 +43,14 @@ def grad_cam(
     """
     kept: list[torch.Tensor] = []
 
-    def keep(module: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    def keep(output: torch.Tensor) -> torch.Tensor:
         kept.append(output.detach().requires_grad_())
         return kept[-1].clone()  # what follows may work in place
 
-    hook = layer.register_forward_hook(keep)
-    try:
-        with torch.enable_grad():
-            scores = network(pixels)
-            wanted = (_class_weights(scores.detach(), num_classes) * scores).sum()
-            (gradient,) = torch.autograd.grad(wanted, kept[-1])
-    finally:
-        hook.remove()
+    with watching(layer, keep), torch.enable_grad():
+        scores = network(pixels)
+        wanted = (_class_weights(scores.detach(), num_classes) * scores).sum()
+        (gradient,) = torch.autograd.grad(wanted, kept[-1])
     return _weighed(kept[-1].detach(), gradient.mean(dim=(2, 3)))
 
 
@@ -78,11 +75,8 @@ def class_activation(
         (B, h, w), at least 0.
     """
     kept: list[Any] = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
-    try:
+    with watching(layer, kept.append):
         scores = network(pixels)
-    finally:
-        hook.remove()
     maps = kept[-1]
     return _weighed(maps, _class_weights(scores, num_classes) @ head.weight / (maps.shape[2] * maps.shape[3]))
 

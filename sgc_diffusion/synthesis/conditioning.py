@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.grid import cell_indices
+from sgc_diffusion.synthesis.likeness import highest_level, likeness
 
 NUM_COLOR_PLANES = 4  # red, green, blue in [−1, 1], and a plane of ones that says they are given
 
@@ -64,6 +66,23 @@ def upsample_color(color_map: np.ndarray, height: int, width: int) -> torch.Tens
     colors = torch.from_numpy(np.array(color_map)).permute(2, 0, 1)[None].float() / 127.5 - 1
     mode = "bicubic" if min(height, width) > 1 else "nearest"
     return functional.interpolate(colors, (height, width), mode=mode).clamp(-1, 1)[0]
+
+
+def start_picture(payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
+    """Return the picture that a drawing starts from: the best that the file gives without a network.
+
+    Args:
+        payload: with detail levels, its likeness is taken; without, its color map as a smooth picture.
+        height: wanted, in pixels.
+        width: wanted, in pixels.
+
+    Returns:
+        (3, height, width) float32 in [−1, 1].
+    """
+    if highest_level(payload) is None:
+        return upsample_color(payload.color_map, height, width)
+    picture = torch.from_numpy(likeness(payload, max_pixels=None)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return functional.interpolate(picture, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)[0]
 
 
 def color_planes(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:

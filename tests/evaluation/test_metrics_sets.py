@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 import torch
 from pyiqa.archs import inception
-from safetensors.torch import save_file
 from scipy.linalg import sqrtm
 
 from sgc_diffusion.evaluation.metrics import load_metrics
 from sgc_diffusion.evaluation.metrics.sets import (
-    VGG19D_LAYER,
-    VGG19D_SCALE,
     FeatureSets,
     frechet_distance,
     kernel_distance,
     load_inception_features,
 )
-from sgc_diffusion.features.vgg19 import Vgg19
 from sgc_diffusion.features.weights import replaced
 
 
@@ -64,29 +60,6 @@ def test_a_set_begins_anew_and_one_picture_is_none():
         fid, kid = sets.finish()
         assert fid == pytest.approx(3 * 0.2**2, rel=1e-3)  # the mean moved by 0.2 in three features
         assert np.isfinite(kid)
-
-
-def test_fid_on_the_small_network_is_that_of_its_pooled_features(tmp_path, small_vgg19):
-    torch.manual_seed(0)
-    _, state = small_vgg19()
-    state = {key: 3 * value for key, value in state.items()}  # for features of some size
-    save_file(state, tmp_path / "vgg19_distilled_16x.safetensors")
-    network = Vgg19(tmp_path / "vgg19_distilled_16x.safetensors")
-    evaluator = load_metrics(["fid_vgg19d", "kid_vgg19d"], weights_dir=tmp_path)
-    evaluator.start_set()
-    rng, features = np.random.default_rng(0), ([], [])
-    for _ in range(6):
-        pair = rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
-        evaluator.add(pair[0], pair[1] // 2)
-        for collected, picture in zip(features, (pair[0], pair[1] // 2), strict=True):
-            pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-            collected.append(VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(0, 2, 3)).double().numpy())
-    first, second = (np.array(one) for one in features)
-    values = evaluator.finish_set()
-    assert values["fid_vgg19d"] == pytest.approx(frechet(first, second), rel=1e-3)
-    assert values["kid_vgg19d"] == pytest.approx(kernel(first, second), rel=1e-3)
-    evaluator.add(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8))  # too small for the network
-    assert evaluator.finish_set() == values
 
 
 def test_inception_takes_every_weight_from_the_file(tmp_path):

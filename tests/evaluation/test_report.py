@@ -169,11 +169,40 @@ def test_too_few_pictures_decide_nothing(tmp_path):
 
 
 def test_a_set_metric_has_a_best_codec_but_no_interval(tmp_path):
-    ours = make_result("sgc", set_metrics={"fid_vgg19d": 100.0})
-    theirs = make_result("vvc-budget", set_metrics={"fid_vgg19d": 250.0})
+    ours = make_result("sgc", set_metrics={"lite1_frechet": 100.0})
+    theirs = make_result("vvc-budget", set_metrics={"lite1_frechet": 250.0})
     page, _, summary = report(tmp_path, ours, theirs)
     assert "SGC is best, −150.0 to VVC-BUDGET; one number a set" in page.text
-    assert (summary["sgc"]["fid_vgg19d"], summary["sgc"]["fid_vgg19d_low"]) == ("100", "")
+    assert (summary["sgc"]["lite1_frechet"], summary["sgc"]["lite1_frechet_low"]) == ("100", "")
+
+
+def test_a_retired_metric_of_older_results_is_left_out(tmp_path):
+    ours = make_result("sgc", set_metrics={"fid_vgg19d": 1.0, "lite1_frechet": 3.0})
+    page, text, summary = report(tmp_path, ours)
+    assert "VGG19" not in page.text and "fid_vgg19d" not in text and "fid_vgg19d" not in summary["sgc"]
+    assert summary["sgc"]["lite1_frechet"] == "3"
+
+
+def test_the_best_ratio_is_the_one_nearest_to_one(tmp_path):
+    ours = make_result("sgc", metrics={"textured_ratio": 0.9 + 0.001 * RISING, "calm_ratio": 2.0 + 0.1 * RISING})
+    theirs = make_result("vvc-budget", metrics={"textured_ratio": 0.5 + 0.01 * RISING, "calm_ratio": 0.9 + 0 * RISING})
+    page, _, _ = report(tmp_path, ours, theirs)
+    assert "Texture, textured areas → 1: SGC is ahead of VVC-BUDGET by −" in page.text
+    assert "Texture, calm areas → 1: VVC-BUDGET is ahead of SGC by −" in page.text
+    assert numbers_row(page, "SGC")["Texture, textured areas → 1"][1] == "best"
+    assert numbers_row(page, "VVC-BUDGET")["Texture, textured areas → 1"][1] != "best"
+
+
+def test_the_papers_protocol_is_relative_to_vvc(tmp_path):
+    ours = make_result("sgc", metrics={"sender_bce": 1.0 + 0 * RISING})
+    theirs = make_result("vvc-paper", size_bytes=500, metrics={"sender_bce": 4.0 + RISING}, num_pictures=5)
+    page, text, _ = report(tmp_path, ours, theirs)
+    rows = {row[0][0]: [cell for cell, _ in row[1:3]] for row in page.tables["published"][1]}
+    assert rows["SGC"][0].startswith("1.000") and rows["SGC"][1] == "0.17"  # 1 / mean(4, 5, 6, 7, 8) on the five
+    assert rows["VVC-PAPER"][1] == "1.00" and "| SGC | 0.40 | 0.43 |" in text  # the paper's own
+    ours["rows"] = [row | {"metrics": {}} for row in ours["rows"]]
+    theirs["rows"] = [row | {"metrics": {}} for row in theirs["rows"]]
+    assert len(report(tmp_path, ours, theirs)[0].tables["published"]) == 1
 
 
 def test_codecs_of_other_sizes_are_not_in_the_verdict(tmp_path):

@@ -1,11 +1,14 @@
 """Grad-CAM of a classifier whose maps and weights are known."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 import torchvision
 
-from sgc_diffusion.features.grad_cam import load_grad_cam
+from sgc_diffusion.features.grad_cam import class_activation, grad_cam, load_grad_cam
 
 
 class TinyClassifier(torch.nn.Module):
@@ -32,3 +35,24 @@ def test_grad_cam_weighs_the_maps_that_speak_for_the_class(tmp_path, monkeypatch
     green = (picture[..., 1] / 255 - 0.456) / 0.224
     wanted = np.maximum(0, 2 * red - green) / 224**2  # the class is a mean over places: every place has its share
     assert load_grad_cam(tmp_path / "vgg16.pth")(picture) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("way", [grad_cam, class_activation])
+def test_threads_share_a_classifier(way):
+    """Each sees its own maps, also when another thread looks at the same layer of the same network meanwhile."""
+    torch.manual_seed(0)
+    shared = TinyClassifier()
+    pictures = [torch.rand(1, 3, 6, 5) for _ in range(2)]
+    heads = [shared.classifier] if way is class_activation else []
+    expected = [way(shared, shared.features, *heads, picture) for picture in pictures]
+    meet = threading.Barrier(2, timeout=60)
+
+    def network(pixels):
+        meet.wait()  # both look at the layer before either runs
+        scores = shared(pixels)
+        meet.wait()  # and both have run before either takes what it saw
+        return scores
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda picture: way(network, shared.features, *heads, picture), pictures))
+    assert all(torch.equal(*pair) for pair in zip(results, expected, strict=True))

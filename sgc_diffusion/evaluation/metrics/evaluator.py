@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sgc_diffusion.evaluation.metrics.loaders import LABEL_METRICS, LOADERS, SET_LOADERS, Measure, Options
-from sgc_diffusion.evaluation.metrics.registry import METRICS, SEGMENTER_HINT
+from sgc_diffusion.evaluation.metrics.registry import DEFAULT_SENDER, METRICS, SEGMENTER_HINT
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def load_metrics(
     segmenter: str | None = None,
     device: str = "cpu",
     importance: Callable[[np.ndarray], np.ndarray] | None = None,
+    sender: str = DEFAULT_SENDER,
 ) -> Evaluator:
     """Load metrics; what is missing becomes an entry of `unavailable`, not an error.
 
@@ -97,6 +98,7 @@ def load_metrics(
             default the one in `weights_dir`, else a Hub id that knows ADE20K's labels.
         device: such as `cpu` or `cuda`.
         importance: for SI-SSIM: (H, W, 3) uint8 → (H, W) at least 0; by default Grad-CAM of VGG16.
+        sender: the pipeline whose segmenter judges for `sender_bce`.
 
     Raises:
         ValueError: an unknown name, or a `weights_dir` that is no folder.
@@ -106,7 +108,7 @@ def load_metrics(
         raise ValueError(f"`names` has unknown metrics {', '.join(unknown)}; known are {', '.join(METRICS)}")
     if weights_dir is not None and not Path(weights_dir).is_dir():
         raise ValueError(f"`weights_dir` {weights_dir} is no folder; give one with files of weights")
-    options = Options(None if weights_dir is None else Path(weights_dir), segmenter, device, importance)
+    options = Options(None if weights_dir is None else Path(weights_dir), segmenter, device, importance, sender)
     unavailable: dict[str, str] = {}
     loaded: list[dict[tuple[str, ...], Any]] = [{}, {}]
     for kind, loaders in enumerate((LOADERS, SET_LOADERS)):

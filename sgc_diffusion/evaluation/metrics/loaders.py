@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Options:
     segmenter: str | None
     device: str
     importance: Callable[[np.ndarray], np.ndarray] | None
+    sender: str
 
     def path(self, key: str) -> Path:
         """Return where a file of `FILES` is; WeightsError if it cannot be had."""
@@ -63,6 +65,33 @@ def _realism(name: str) -> Callable[[Options], Measure]:
         return lambda original, decoded: {name: measure(decoded)}
 
     return load
+
+
+def _sender_bce(options: Options) -> Measure:
+    from sgc_diffusion.evaluation.metrics.sender import load_sender_bce
+
+    measure = load_sender_bce(options.sender, options.device)
+    return lambda original, decoded: {"sender_bce": measure(original, decoded)}
+
+
+def _lite1(options: Options) -> Measure:
+    from sgc_diffusion.evaluation.metrics.judge import load_lite1
+
+    return load_lite1(options.device)
+
+
+def _texture(options: Options) -> Measure:
+    from sgc_diffusion.evaluation.metrics.texture import texture_ratios
+
+    names = "textured_ratio", "calm_ratio"
+    return lambda original, decoded: dict(zip(names, texture_ratios(original, decoded), strict=True))
+
+
+def _cvvdp(options: Options) -> Measure:
+    from sgc_diffusion.evaluation.metrics.perception import load_cvvdp
+
+    quality = load_cvvdp(options.device)
+    return lambda original, decoded: {"cvvdp": quality(original, decoded)}
 
 
 def _psnr(options: Options) -> Measure:
@@ -112,9 +141,27 @@ def _set(load_features: str, key: str) -> Callable[[Options], Any]:
     return load
 
 
+def _unpaired(options: Options) -> Any:
+    from sgc_diffusion.evaluation.metrics.judge import lite1_features
+    from sgc_diffusion.evaluation.metrics.unpaired import UnpairedSets
+    from sgc_diffusion.features.efficientnet_lite import JUDGE, load_efficientnet_lite
+
+    network = load_efficientnet_lite(JUDGE, judging=True, device=options.device)
+    return UnpairedSets(partial(lite1_features, network), options.device)
+
+
+def _texture_set(options: Options) -> Any:
+    from sgc_diffusion.evaluation.metrics.texture import TextureSet
+
+    return TextureSet()
+
+
 LOADERS: dict[tuple[str, ...], Callable[[Options], Measure]] = {
-    **{(name,): _realism(name) for name, metric in METRICS.items() if metric.group == "realism"},
+    **{(name,): _realism(name) for name, metric in METRICS.items() if metric.reference == "none"},
+    ("textured_ratio", "calm_ratio"): _texture,
     LABEL_METRICS: LabelMeasure,
+    ("sender_bce",): _sender_bce,
+    ("lite1_cosine", "lite1_top5"): _lite1,
     ("clip_similarity",): _clip_similarity,
     ("psnr",): _psnr,
     **{(name,): _pixels(name) for name in ("ssim", "ms_ssim")},
@@ -122,8 +169,10 @@ LOADERS: dict[tuple[str, ...], Callable[[Options], Measure]] = {
     ("lpips",): _perception("lpips", "alexnet"),
     ("dists",): _perception("dists", "vgg16"),
     ("vgg_distance",): _perception("vgg_distance", "vgg19d"),
+    ("cvvdp",): _cvvdp,
 }
 SET_LOADERS: dict[tuple[str, ...], Callable[[Options], Any]] = {
     ("fid", "kid"): _set("load_inception_features", "inception"),
-    ("fid_vgg19d", "kid_vgg19d"): _set("load_vgg19d_features", "vgg19d"),
+    ("lite1_frechet", "lite1_frechet_excess"): _unpaired,
+    ("texture_correlation",): _texture_set,
 }

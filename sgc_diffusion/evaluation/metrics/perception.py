@@ -1,4 +1,4 @@
-"""How different two pictures look to networks: LPIPS and DISTS of torchmetrics, and a distance on a small VGG19.
+"""How different two pictures look: LPIPS and DISTS of torchmetrics, a distance on a small VGG19, and ColorVideoVDP.
 
 torchmetrics ships what LPIPS and DISTS learned; the ImageNet networks they stand on come from a file.
 """
@@ -78,6 +78,30 @@ def load_vgg_distance(path: Path, device: str = "cpu") -> Distance:
         return sum(_unit_distance(ours, theirs) for ours, theirs in pairs) / NUM_MAPS
 
     return _distance(distance, device)
+
+
+def load_cvvdp(device: str = "cpu") -> Distance:
+    """Return ColorVideoVDP's quality in just-objectionable differences, by a model of the eye and no deep features.
+
+    Mantiuk et al., https://arxiv.org/abs/2401.11485; for the viewing conditions that its package calls `standard_4k`.
+    10 is no visible difference; a picture of something else is near 4.
+
+    Args:
+        device: to compute on.
+
+    Returns:
+        A function of two pictures (H, W, 3) uint8.
+    """
+    import pycvvdp
+    import torch
+
+    model = pycvvdp.cvvdp(display_name="standard_4k", device=torch.device(device), quiet=True)
+
+    @torch.no_grad()
+    def measure(original: np.ndarray, decoded: np.ndarray) -> float:
+        return float(model.predict(decoded, original, dim_order="HWC")[0])
+
+    return measure
 
 
 def _unit_distance(first: Any, second: Any) -> Any:

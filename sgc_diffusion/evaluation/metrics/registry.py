@@ -12,6 +12,7 @@ PYIQA = "chaofengc/IQA-PyTorch-Weights"
 TORCHVISION = "https://download.pytorch.org/models"
 CLIP = "https://openaipublic.azureedge.net/clip/models"
 DEFAULT_SEGMENTER = "openmmlab/upernet-convnext-small"  # ADE20K: knows sky, mountain, tree, which VOC's 21 labels lack
+DEFAULT_SENDER = "landscape-256"  # the pipeline whose segmenter judges as the paper's own does
 
 FILES = {
     "musiq": hub_file(PYIQA, "musiq_koniq_ckpt-e95806b9.pth", "musiq.pth"),
@@ -49,7 +50,7 @@ class Metric:
     Attributes:
         name: key of the results.
         title: for tables and plots.
-        direction: which way is better.
+        direction: which way is better; `one` is nearer to 1.
         low: least possible value, or what is practically so; None if there is none.
         high: the greatest.
         group: what it judges.
@@ -62,7 +63,7 @@ class Metric:
 
     name: str
     title: str
-    direction: Literal["higher", "lower"]
+    direction: Literal["higher", "lower", "one"]
     low: float | None
     high: float | None
     group: Literal["realism", "semantic", "distortion", "perception", "set"]
@@ -70,6 +71,10 @@ class Metric:
     source: str
     file: str = ""
     min_side: int = 1
+
+    def merit(self, value: float) -> float:
+        """Return a number that is the greater the better a value is."""
+        return {"higher": value, "lower": -value, "one": -abs(value - 1)}[self.direction]
 
     @property
     def weights(self) -> str:
@@ -85,7 +90,8 @@ SGC = "Bordin & Maugey, MMSP 2023, https://hal.science/hal-04231421"
 LABELS = f"between the segmenter's label maps of both pictures; {SGC}"
 FRECHET = "Heusel et al., https://arxiv.org/abs/1706.08500"
 KERNEL = "Bińkowski et al., https://arxiv.org/abs/1801.01401"
-ON_VGG19D = "; on pooled features of a distilled VGG19 instead of Inception: not comparable with other papers"
+LITE1 = "pooled features of EfficientNet-Lite1, which nothing here was trained with"
+RETIRED = ("fid_vgg19d", "kid_vgg19d")  # in older results; of the first stage's own loss network, and misleading
 
 METRICS = _table(
     [
@@ -100,12 +106,21 @@ METRICS = _table(
                "times the value", "dbcnn", 32),
         Metric("niqe", "NIQE", "lower", 0, None, "realism", "none",
                "Mittal et al., IEEE SPL 2013", "niqe", 192),
+        Metric("textured_ratio", "Texture, textured areas", "one", 0, None, "realism", "full",
+               "high-pass luma beside the original's, in its most textured third; see `texture.py`", min_side=8),
+        Metric("calm_ratio", "Texture, calm areas", "one", 0, None, "realism", "full",
+               "the same in its calmest third", min_side=8),
         Metric("label_bce", "Label BCE", "lower", 0, None, "semantic", "full",
                f"binary cross entropy {LABELS}", "segmenter"),
         Metric("label_miou", "Label mIoU", "higher", 0, 1, "semantic", "full",
                "mean over the labels of either map of intersection over union", "segmenter"),
         Metric("label_agreement", "Label agreement", "higher", 0, 1, "semantic", "full",
                "share of pixels with the same label", "segmenter"),
+        Metric("sender_bce", "Label BCE, sender's", "lower", 0, None, "semantic", "full",
+               f"judged by the segmenter of the pipeline that encodes, as the paper does; {LABELS}"),
+        Metric("lite1_cosine", "Lite1 cosine", "higher", -1, 1, "semantic", "full", f"of {LITE1}", min_side=32),
+        Metric("lite1_top5", "Lite1 top 5", "higher", 0, 1, "semantic", "full",
+               "share of the original's five likeliest ImageNet classes that the decoded picture has too", min_side=32),
         Metric("clip_similarity", "CLIP cosine", "higher", -1, 1, "semantic", "full",
                f"CLIP ViT-L/14, Radford et al., https://arxiv.org/abs/2103.00020; {SGC}", "clip"),
         Metric("psnr", "PSNR (dB)", "higher", 0, 100, "distortion", "full",
@@ -124,9 +139,17 @@ METRICS = _table(
                "Ding et al., https://arxiv.org/abs/2004.07728", "vgg16", 32),
         Metric("vgg_distance", "VGG distance", "lower", 0, 2, "perception", "full",
                "LPIPS without learned weights, on a distilled VGG19", "vgg19d", 32),
+        Metric("cvvdp", "ColorVideoVDP (JOD)", "higher", None, 10, "perception", "full",
+               "Mantiuk et al., https://arxiv.org/abs/2401.11485; on a 4K screen of 30 inches, 10 is no difference",
+               min_side=32),
         Metric("fid", "FID", "lower", 0, None, "set", "set", FRECHET, "inception"),
         Metric("kid", "KID", "lower", None, None, "set", "set", KERNEL, "inception"),
-        Metric("fid_vgg19d", "FID (VGG19d)", "lower", 0, None, "set", "set", FRECHET + ON_VGG19D, "vgg19d", 32),
-        Metric("kid_vgg19d", "KID (VGG19d)", "lower", None, None, "set", "set", KERNEL + ON_VGG19D, "vgg19d", 32),
+        Metric("lite1_frechet", "Fréchet, Lite1", "lower", 0, None, "set", "set",
+               f"{FRECHET}; decoded pictures from originals of other pictures, {LITE1}", min_side=32),
+        Metric("lite1_frechet_excess", "Fréchet, Lite1, excess", "lower", None, None, "set", "set",
+               "that minus the same between halves of the originals", min_side=32),
+        Metric("texture_correlation", "Texture correlation", "lower", -1, 1, "set", "set",
+               "high-pass luma of drawings of different pictures of one size, mean over pairs; 0 for photographs",
+               min_side=8),
     ]
 )  # fmt: skip

@@ -46,12 +46,17 @@ class NetworkSegmenter:
         """Return the ids (h, w) of a picture (H, W, 3) uint8: at its size, or reduced to `MAX_SIDE`."""
         from sgc_diffusion.analysis.labels import segment_image
 
-        scale = min(1.0, MAX_SIDE / max(picture.shape[:2]))
-        rows, columns = (max(1, round(side * scale)) for side in picture.shape[:2])
         image = Image.fromarray(picture)
         return segment_image(
-            self._network, image, (rows, columns), short_side=PLAIN_SHORT_SIDE, image_processor=self._processor
+            self._network, image, map_size(picture), short_side=PLAIN_SHORT_SIDE, image_processor=self._processor
         )
+
+
+def map_size(picture: np.ndarray) -> tuple[int, int]:
+    """Return rows and columns of the map of a picture (H, W, 3): its size, or that reduced to `MAX_SIDE`."""
+    scale = min(1.0, MAX_SIDE / max(picture.shape[:2]))
+    height, width = picture.shape[:2]
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 class TfliteSegmenter:

@@ -65,7 +65,7 @@ def label_miou(first: np.ndarray, second: np.ndarray, num_classes: int) -> float
 
 def load_labels(segmenter: Segmenter) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
     """Return the three label metrics as one measure of two pictures (H, W, 3) uint8."""
-    label_map = _remembered(segmenter.label_map)
+    label_map = remembered(segmenter.label_map)
 
     def measure(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
         maps = label_map(original), segmenter.label_map(decoded)
@@ -102,8 +102,8 @@ def load_clip_similarity(path: Path, device: str = "cpu") -> Callable[[np.ndarra
         pixels = prepare(Image.fromarray(picture))[None].to(device)  # type: ignore[operator, index]
         return network.encode_image(pixels, normalize=True)[0].double()
 
-    remembered = _remembered(embed)
-    return lambda original, decoded: float(remembered(original) @ embed(decoded))
+    embed_original = remembered(embed)
+    return lambda original, decoded: float(embed_original(original) @ embed(decoded))
 
 
 def _open_clip(path: Path) -> Any:
@@ -122,7 +122,7 @@ def _open_clip(path: Path) -> Any:
     return network
 
 
-def _remembered(describe: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
+def remembered(describe: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
     """Return a function of pictures that keeps its last `NUM_REMEMBERED` results."""
 
     @lru_cache(maxsize=NUM_REMEMBERED)

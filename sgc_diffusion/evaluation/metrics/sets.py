@@ -21,12 +21,9 @@ import torch
 from torch import nn
 
 from sgc_diffusion.features.pixels import to_tensor
-from sgc_diffusion.features.vgg19 import Vgg19
 from sgc_diffusion.features.weights import fill, load_state, replaced
 
 MIN_PICTURES = 2
-VGG19D_LAYER = 3  # of five: the last convolution of the fourth group, 128 features, which tell pictures apart best
-VGG19D_SCALE = 250.0  # brings them near to 1, which KID's kernel expects and FID's figures are readable with
 
 
 class FeatureSets:
@@ -87,12 +84,6 @@ def kernel_distance(originals: torch.Tensor, decoded: torch.Tensor) -> float:
     from torchmetrics.image.kid import poly_mmd
 
     return float(poly_mmd(originals, decoded))
-
-
-def load_vgg19d_features(path: Path, device: str = "cpu") -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the features of the distilled VGG19 after its fourth group, scaled and averaged over the picture."""
-    network = Vgg19(path).to(device)
-    return lambda pixels: VGG19D_SCALE * network(pixels)[VGG19D_LAYER].mean(dim=(2, 3))
 
 
 def load_inception_features(path: Path, device: str = "cpu") -> Callable[[torch.Tensor], torch.Tensor]:

@@ -17,6 +17,7 @@ from sgc_diffusion.evaluation.metrics import METRICS
 from sgc_diffusion.evaluation.report import tables
 from sgc_diffusion.evaluation.report.curves import bd_rate_table
 from sgc_diffusion.evaluation.report.grids import Panel
+from sgc_diffusion.evaluation.report.protocol import protocol_table
 from sgc_diffusion.evaluation.report.results import ORIGINAL, CodecResult, estimate, measured_metrics
 from sgc_diffusion.evaluation.report.tables import Cell, Table
 from sgc_diffusion.evaluation.report.verdict import (
@@ -72,6 +73,7 @@ class Content:
         metrics: codecs × metrics.
         pairs: each of this project's codecs beside every other codec.
         published: the paper's Table I beside ours.
+        protocol: label BCE by the sending segmenter, as in the paper; None where it was not measured.
         costs: time and memory.
         bd_rates: or None where no two curves overlap.
         failures: pictures that were not coded.
@@ -86,6 +88,7 @@ class Content:
     metrics: tables.Table
     pairs: list[tables.Table]
     published: tables.Table
+    protocol: tables.Table | None
     costs: tables.Table
     bd_rates: tables.Table | None
     failures: tables.Table
@@ -116,6 +119,7 @@ def make_content(results: Sequence[CodecResult]) -> Content:
         metrics=tables.metric_table(results, fields, places),
         pairs=[table for result in own if (table := tables.pair_table(result, results, places)).rows],
         published=tables.published_table(results),
+        protocol=protocol_table(results),
         costs=tables.cost_table(results),
         bd_rates=bd_rate_table(results, [name for name in names if METRICS[name].group != "set"]),
         failures=tables.failure_table(results),
@@ -184,6 +188,7 @@ def report_markdown(content: Content) -> str:
     if content.bd_rates is not None:
         lines += ["## BD-rate", "", *_table(content.bd_rates)]
     lines += ["## Beside the paper", "", *_table(content.published)]
+    lines += _table(content.protocol) if content.protocol is not None else []
     lines += ["## Time and memory", "", *_table(content.costs)]
     if content.failures.rows:
         lines += ["## Failures", "", *_table(content.failures)]

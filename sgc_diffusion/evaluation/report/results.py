@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from sgc_diffusion.evaluation.metrics import METRICS
+from sgc_diffusion.evaluation.metrics.registry import RETIRED
 from sgc_diffusion.evaluation.scoring import WHOLE_SET
 from sgc_diffusion.evaluation.statistics import Estimate, mean_and_interval, seed_deviation
 
@@ -154,7 +155,7 @@ def _read_result(path: Path) -> CodecResult:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; measure again with eval/run.py")
     named = {name for row in data["rows"] for name in row["metrics"]} | set(data.get("set_metrics", {}))
-    unknown = sorted((named | set(data.get("metrics_unavailable", {}))) - set(METRICS))
+    unknown = sorted((named | set(data.get("metrics_unavailable", {}))) - set(METRICS) - set(RETIRED))
     if unknown:
         raise ValueError(f"{path} has metrics that this version does not know: {', '.join(unknown)}; measure again")
     return CodecResult(
@@ -165,7 +166,11 @@ def _read_result(path: Path) -> CodecResult:
         is_generative=data["generative"],
         set_name=data["set"],
         rows=tuple(data["rows"]),
-        set_metrics={name: value for name, value in data.get("set_metrics", {}).items() if value is not None},
+        set_metrics={
+            name: value
+            for name, value in data.get("set_metrics", {}).items()
+            if value is not None and name not in RETIRED
+        },
         unavailable=dict(data.get("metrics_unavailable", {})),
         failures=tuple(data.get("failures", ())),
         provenance={name: data.get(name) for name in ("command", "commit", "platform", "libraries")},

@@ -121,8 +121,7 @@ def _best_of_fields(
                 if (estimated := estimates[result.name][metric]) is not None
             }
             if len(means) > 1:
-                choose = max if METRICS[metric].direction == "higher" else min
-                goal = choose(means.values())
+                goal = max(means.values(), key=METRICS[metric].merit)
                 best |= {(name, metric) for name, mean in means.items() if mean == goal}
     return best
 

@@ -71,10 +71,10 @@ def has_equal_bytes(first: CodecResult, second: CodecResult) -> bool:
 
 def find_lead(metric: str, field: Sequence[CodecResult]) -> Lead | None:
     """Return who is ahead on a metric, or None if fewer than two of the field have it."""
-    sign = 1 if METRICS[metric].direction == "higher" else -1
+    merit = METRICS[metric].merit
     in_set = [result for result in field if metric in result.set_metrics]
     if len(in_set) > 1:
-        best, *others = sorted(in_set, key=lambda result: -sign * result.set_metrics[metric])
+        best, *others = sorted(in_set, key=lambda result: -merit(result.set_metrics[metric]))
         gaps = {result.name: Estimate(best.set_metrics[metric] - result.set_metrics[metric]) for result in others}
         return Lead(metric, (best,), others[0], gaps, min(len(result.images) for result in in_set))
     means = {result.name: result.image_means(metric) for result in field}
@@ -85,7 +85,11 @@ def find_lead(metric: str, field: Sequence[CodecResult]) -> Lead | None:
     if not common:
         return None
     values = {result.name: [means[result.name][image] for image in common] for result in able}
-    best, *others = sorted(able, key=lambda result: -sign * np.mean(values[result.name]))
+    if METRICS[metric].direction == "one":  # who is nearer to it
+        values = {name: [abs(value - 1) for value in numbers] for name, numbers in values.items()}
+        best, *others = sorted(able, key=lambda result: float(np.mean(values[result.name])))
+    else:
+        best, *others = sorted(able, key=lambda result: -merit(float(np.mean(values[result.name]))))
     differences = {result.name: paired_difference(values[best.name], values[result.name]) for result in others}
     tied = [result for result in others if not _is_told_apart(differences[result.name], len(common))]
     rival = next((result for result in others if result not in tied), others[0])
@@ -121,7 +125,7 @@ GROUPS = {  # in the order of the report: name, title, what it asks
     "distortion": ("Distortion", "is it the same pixel for pixel?"),
     "set": ("Distribution", "do the pictures as a set look like the originals as a set?"),
 }
-ARROWS = {"higher": "↑", "lower": "↓"}
+ARROWS = {"higher": "↑", "lower": "↓", "one": "→ 1"}
 MINUS = "−"
 
 
