@@ -51,6 +51,33 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 `ENERGY_LIMITS` are 8 10 14 19 25 33 45 60 80 107 143 191 256 341 456 608 812
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
+**Example**, `tests/golden/detail-tiny.sgc`, 44 bytes: 2 rows of 3 pixels, exact.
+
+    53 47 43 01 07 02 01 00 00 d6 ca 02 00 02 04 1e
+    02 00 9c 17 15 4e 6b 00 05 d5 ca b4 97 7e 0d 8d
+    85 b5 38 ad 19 b7 e0 36 3f 95 3e cb
+
+| bytes | part | meaning |
+|---|---|---|
+| `53 47 43 01 07 02 01 00 00` | header | 3 × 2 pixels |
+| `d6 ca` | checksum | of header, labels and colors |
+| `02 00 02` | label layer | one cell |
+| `04 1e 02 00 9c` | color layer | one cell of (85, 66, 47), which also is the smooth base of each pixel |
+| `17` | type | 23 = 8 + 15: detail level 15 |
+| `15` | length | the body has 21 bytes |
+| `4e 6b` | checksum | 0x6b4e, of the type and the body |
+| `00` | base, lanes | built on no level; k = 0: one lane |
+| `05 d5 ca b4` | state | 0x05d5cab4 |
+| `97 7e 0d 8d 85 b5 38 ad 19 b7 e0 36 3f 95 3e cb` | words | eight |
+
+The picture is too small to be split: each channel is one low band of 2 rows and 3 columns, known down to plane 12.
+After 60 decisions for the choices of the transform, all 0, Y is asked for planes 11 to 3, whether any |c| reaches 2^p:
+nine times 0. At plane 2 it is 1, and so is the answer for its only block. The turns then code the bits of the cells
+(0, 0) (0, 2): 1 0, and the sign of (0, 0): 1; of (1, 1): 0; of (0, 1): 0; and of (1, 0) (1, 2): 1 0, and the sign of
+(1, 0): 1. So far Y is (−4, 0, 0), (−4, 0, 0). After plane 0 it is (−5, −3, −2), (−5, −2, 0), Co is (0, 4, 6),
+(4, 4, 6), Cg is (−1, 2, 1), (0, 2, −2), and the state is 0x10000. The base has Y 66, Co 38 and Cg 0 everywhere, so the
+first pixel is that of Y 61, Co 38, Cg −1: (81, 61, 43).
+
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
 is 0297217a64f626adf1b1e54ee9956dfce5df5f2ed4bee302b7d62bc70965b5e7.
 """
