@@ -17,7 +17,7 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, color_planes, label_planes, start_picture
+from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, NUM_LIKENESS_PLANES, label_planes, likeness_planes, start_picture
 from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
@@ -124,17 +124,18 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         """Raise ValueError where the denoiser does not take the taxonomy's planes."""
         num_classes = load_taxonomy(self.config.taxonomy).num_classes
         planes = self.unet.config.in_channels - latent_channels(self.vae)
-        if planes not in (num_classes, num_classes + NUM_COLOR_PLANES):
+        if planes not in (num_classes, num_classes + NUM_COLOR_PLANES, num_classes + NUM_LIKENESS_PLANES):
             raise ValueError(
                 f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
-                f"or {num_classes + NUM_COLOR_PLANES} with colors; load the unet that was trained with this taxonomy"
+                f"{num_classes + NUM_COLOR_PLANES} with colors or {num_classes + NUM_LIKENESS_PLANES} with colors and "
+                "how good they are; load the unet that was trained with this taxonomy"
             )
 
     @property
-    def _sees_colors(self) -> bool:
-        """Whether the denoiser takes color planes beside label planes; asked anew, because it can be replaced."""
+    def _num_likeness_planes(self) -> int:
+        """How many planes beside those of the labels the denoiser takes; asked anew, because it can be replaced."""
         num_classes = load_taxonomy(self.config.taxonomy).num_classes
-        return self.unet.config.in_channels - latent_channels(self.vae) > num_classes
+        return self.unet.config.in_channels - latent_channels(self.vae) - num_classes
 
     def drawing_sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
         """Return (height, width) in pixels of what is drawn, smallest first; see `plan_sizes`."""
@@ -175,7 +176,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         is_few_step = recipe.scheduler == "lcm"
         num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
         gains = self.config.noise_gain, self.config.redraw_gain
-        if self._sees_colors and recipe.strength == 1.0:  # the colors are a condition, so nothing has to shine through
+        if self._num_likeness_planes and recipe.strength == 1.0:  # the colors are a condition, so nothing has to shine through
             plan = plan_passes(sizes, num_steps, leaps=is_few_step)
             return [Pass(*planned, 1.0, gains[min(index, 1)]) for index, planned in enumerate(plan)]
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
@@ -189,7 +190,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         condition = planes.to(self._execution_device, self.unet.dtype)
         if recipe.scheduler == "lcm":
             return few_step_predictor(self.unet, self.few_step_head, condition)
-        num_label_planes = condition.shape[1] - (NUM_COLOR_PLANES if self._sees_colors else 0)
+        num_label_planes = condition.shape[1] - self._num_likeness_planes
         return label_predictor(self.unet, condition, num_label_planes, recipe.guidance_scale)
 
     def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
@@ -197,6 +198,4 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         samples = downsampling_factor(self.vae) if self.config.label_resampling == "area" else 1
         num_classes = load_taxonomy(self.config.taxonomy).num_classes
         planes = label_planes(payload.label_map, num_classes, height, width, samples_per_side=samples)
-        if self._sees_colors:
-            planes = torch.cat([planes, color_planes(payload.color_map, height, width)])
-        return planes
+        return torch.cat([planes, likeness_planes(payload, height, width)[: self._num_likeness_planes]])

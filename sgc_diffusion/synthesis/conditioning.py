@@ -1,8 +1,11 @@
 """Payload → the planes that steer the denoiser.
 
     label_map ──one-hot, resized─▶ (K, h, w) ─┐
-    color_map ──bicubic──────────▶ (3, h, w) ──┼──▶ condition, concatenated to the noisy latents
-    1 where the color is given ─▶ (1, h, w) ──┘
+    likeness ──reduced───────────▶ (3, h, w) ──┼──▶ condition, concatenated to the noisy latents
+    1 where the color is given ─▶ (1, h, w) ──┤
+    how good the likeness is ───▶ (1, h, w) ──┘    if the denoiser takes it
+
+The likeness is the color map, enlarged, where a file holds no detail.
 
 All zeros in the one-hot planes means "labels unknown" and all zeros in the last four "colors unknown": what
 classifier-free guidance and training's condition drop-out use.
@@ -15,10 +18,12 @@ import torch
 from torch.nn import functional
 
 from sgc_diffusion.payload import SemanticPayload
+from sgc_diffusion.payload.detail_bands import NUM_LEVELS
 from sgc_diffusion.payload.grid import cell_indices
 from sgc_diffusion.synthesis.likeness import highest_level, likeness
 
 NUM_COLOR_PLANES = 4  # red, green, blue in [−1, 1], and a plane of ones that says they are given
+NUM_LIKENESS_PLANES = 5  # and one of how good they are, for denoisers that were trained on files cut anywhere
 
 
 def label_planes(
@@ -85,7 +90,20 @@ def start_picture(payload: SemanticPayload, height: int, width: int) -> torch.Te
     return functional.interpolate(picture, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)[0]
 
 
-def color_planes(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Return the color condition (4, height, width): `upsample_color` and a plane of ones."""
-    colors = upsample_color(color_map, height, width)
-    return torch.cat([colors, torch.ones_like(colors[:1])])
+def likeness_planes(payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
+    """Return the condition of the likeness.
+
+    Args:
+        payload: with or without detail levels.
+        height: of the planes, in latents.
+        width: of the planes, in latents.
+
+    Returns:
+        (5, height, width) float32: `start_picture`, ones, and how good it is: 0 for a color map alone, in sixteenths
+        from the coarsest level of detail to the exact picture, 1.
+    """
+    level = highest_level(payload)
+    quality = 0 if level is None else level.level + 1
+    colors = start_picture(payload, height, width)
+    ones = torch.ones_like(colors[:1])
+    return torch.cat([colors, ones, ones * (quality / NUM_LEVELS)])
