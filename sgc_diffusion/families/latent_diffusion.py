@@ -17,7 +17,13 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES, NUM_LIKENESS_PLANES, label_planes, likeness_planes, start_picture
+from sgc_diffusion.synthesis.conditioning import (
+    NUM_COLOR_PLANES,
+    NUM_LIKENESS_PLANES,
+    label_planes,
+    likeness_planes,
+    start_picture,
+)
 from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
@@ -176,7 +182,9 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         is_few_step = recipe.scheduler == "lcm"
         num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
         gains = self.config.noise_gain, self.config.redraw_gain
-        if self._num_likeness_planes and recipe.strength == 1.0:  # the colors are a condition, so nothing has to shine through
+        if (
+            self._num_likeness_planes and recipe.strength == 1.0
+        ):  # the colors are a condition, so nothing has to shine through
             plan = plan_passes(sizes, num_steps, leaps=is_few_step)
             return [Pass(*planned, 1.0, gains[min(index, 1)]) for index, planned in enumerate(plan)]
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
