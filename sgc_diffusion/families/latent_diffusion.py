@@ -19,15 +19,18 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
 from sgc_diffusion.synthesis.conditioning import (
     NUM_COLOR_PLANES,
-    NUM_LIKENESS_PLANES,
+    NUM_FIDELITY_PLANES,
+    color_planes,
+    fidelity_planes,
     label_planes,
-    likeness_planes,
+    likeness_picture,
+    payload_fidelity,
     start_picture,
 )
 from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
-from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
+from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, encode_image, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import (
     FEW_STEPS,
     Predictor,
@@ -48,7 +51,8 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
 
     Args:
         vae: first stage, a diffusers autoencoder.
-        unet: denoiser on latents, one-hot label planes and, if it was trained so, color planes.
+        unet: denoiser on latents, one-hot label planes and, if it was trained so, color planes, or the latents of the
+            likeness with two planes that say how good it is.
         scheduler: holds the noise schedule that the denoiser was trained with; another one that is set afterwards,
             `pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)`, draws instead of the file's.
         segmenter: semantic segmentation model; None for a pipeline that only draws.
@@ -128,20 +132,22 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
 
     def check_components(self) -> None:
         """Raise ValueError where the denoiser does not take the taxonomy's planes."""
-        num_classes = load_taxonomy(self.config.taxonomy).num_classes
-        planes = self.unet.config.in_channels - latent_channels(self.vae)
-        if planes not in (num_classes, num_classes + NUM_COLOR_PLANES, num_classes + NUM_LIKENESS_PLANES):
+        num_classes, likeness = self._num_classes, latent_channels(self.vae) + NUM_FIDELITY_PLANES
+        if self._num_other_planes not in (0, NUM_COLOR_PLANES, likeness):
             raise ValueError(
-                f"`unet` takes {planes} condition planes, but the taxonomy {self.config.taxonomy} needs {num_classes}, "
-                f"{num_classes + NUM_COLOR_PLANES} with colors or {num_classes + NUM_LIKENESS_PLANES} with colors and "
-                "how good they are; load the unet that was trained with this taxonomy"
+                f"`unet` takes {num_classes + self._num_other_planes} condition planes, but the taxonomy "
+                f"{self.config.taxonomy} needs {num_classes}, {num_classes + NUM_COLOR_PLANES} with colors, or "
+                f"{num_classes + likeness} with the likeness; load the unet that was trained with this taxonomy"
             )
 
     @property
-    def _num_likeness_planes(self) -> int:
-        """How many planes beside those of the labels the denoiser takes; asked anew, because it can be replaced."""
-        num_classes = load_taxonomy(self.config.taxonomy).num_classes
-        return self.unet.config.in_channels - latent_channels(self.vae) - num_classes
+    def _num_classes(self) -> int:
+        return load_taxonomy(self.config.taxonomy).num_classes
+
+    @property
+    def _num_other_planes(self) -> int:
+        """How many planes the denoiser takes beside labels; asked anew, because it can be replaced."""
+        return self.unet.config.in_channels - latent_channels(self.vae) - self._num_classes
 
     def drawing_sizes(self, payload: SemanticPayload) -> list[tuple[int, int]]:
         """Return (height, width) in pixels of what is drawn, smallest first; see `plan_sizes`."""
@@ -182,9 +188,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         is_few_step = recipe.scheduler == "lcm"
         num_steps = min(FEW_STEPS, recipe.num_inference_steps) if is_few_step else recipe.num_inference_steps
         gains = self.config.noise_gain, self.config.redraw_gain
-        if (
-            self._num_likeness_planes and recipe.strength == 1.0
-        ):  # the colors are a condition, so nothing has to shine through
+        if self._num_other_planes and recipe.strength == 1.0:  # colors are a condition: nothing has to shine through
             plan = plan_passes(sizes, num_steps, leaps=is_few_step)
             return [Pass(*planned, 1.0, gains[min(index, 1)]) for index, planned in enumerate(plan)]
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
@@ -198,12 +202,22 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         condition = planes.to(self._execution_device, self.unet.dtype)
         if recipe.scheduler == "lcm":
             return few_step_predictor(self.unet, self.few_step_head, condition)
-        num_label_planes = condition.shape[1] - self._num_likeness_planes
-        return label_predictor(self.unet, condition, num_label_planes, recipe.guidance_scale)
+        return label_predictor(self.unet, condition, self._num_classes, recipe.guidance_scale)
 
     def _condition(self, payload: SemanticPayload, height: int, width: int) -> torch.Tensor:
         """Return the planes (P, height, width) of one payload, in latents."""
         samples = downsampling_factor(self.vae) if self.config.label_resampling == "area" else 1
-        num_classes = load_taxonomy(self.config.taxonomy).num_classes
-        planes = label_planes(payload.label_map, num_classes, height, width, samples_per_side=samples)
-        return torch.cat([planes, likeness_planes(payload, height, width)[: self._num_likeness_planes]])
+        planes = label_planes(payload.label_map, self._num_classes, height, width, samples_per_side=samples)
+        if self._num_other_planes == NUM_COLOR_PLANES:
+            planes = torch.cat([planes, color_planes(start_picture(payload, height, width))])
+        elif self._num_other_planes:
+            planes = torch.cat([planes, *self._likeness_planes(payload, height, width)])
+        return planes
+
+    def _likeness_planes(self, payload: SemanticPayload, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the latents (C, height, width) of the likeness, and the planes that say how good it is."""
+        factor = downsampling_factor(self.vae)
+        picture = likeness_picture(payload, height * factor, width * factor)[None]
+        latents = encode_image(self.vae, picture.to(self._execution_device, self.unet.dtype), tile_side=self.tile_side)
+        fidelity = payload_fidelity(payload, height * factor)
+        return latents[0].float().cpu(), fidelity_planes(*fidelity, height, width)

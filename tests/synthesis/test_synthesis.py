@@ -1,15 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.payload import ColorLayer, DetailLevel, LabelLayer, SemanticPayload
-from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
 from sgc_diffusion.synthesis.color_matching import limit_chroma, match_color
-from sgc_diffusion.synthesis.conditioning import label_planes, likeness_planes, upsample_color
+from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
 from sgc_diffusion.synthesis.resolution import plan_passes, plan_sizes
@@ -59,15 +55,10 @@ def test_label_planes_are_one_hot_and_keep_their_place():
     assert planes.argmax(0).tolist() == [[0, 0, 0, 1, 1, 1]] * 2 + [[2] * 6] * 2
 
 
-def test_likeness_planes_say_that_colors_are_given_and_how_good_they_are():
-    white = np.full((32, 32, 3), 255, np.uint8)
-    color = ColorLayer.from_color_map(np.full((2, 2, 3), 90, np.uint8), 0)
-    payload = SemanticPayload(32, 32, LabelLayer(np.zeros((2, 2), np.uint8), "landscape-24"), color)
-    planes = likeness_planes(payload, 8, 8)
-    assert planes.shape == (5, 8, 8) and (planes[:3] - (90 / 127.5 - 1)).abs().max() < 0.03
-    assert torch.equal(planes[3:], torch.stack([torch.ones(8, 8), torch.zeros(8, 8)]))
-    layer = DetailLevel(FIRST_KIND + 15, exact_state(white, payload.color_map))
-    assert torch.allclose(likeness_planes(replace(payload, layers=(layer,)), 8, 8), torch.ones(5, 8, 8))
+def test_color_planes_say_that_colors_are_given():
+    planes = color_planes(upsample_color(np.full((2, 2, 3), 255, np.uint8), 8, 8))
+    assert planes.shape == (4, 8, 8)
+    assert torch.equal(planes, torch.ones(4, 8, 8))
 
 
 def test_match_color_moves_the_means_and_keeps_the_texture():
