@@ -32,11 +32,14 @@ from sgc_diffusion.analysis.detail import (
     level_of_quality,
 )
 from sgc_diffusion.analysis.extras import collect_extras
+from sgc_diffusion.analysis.honesty import judge, reach_distance
 from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
+from sgc_diffusion.analysis.importance import make_importance
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
-from sgc_diffusion.analysis.steering import SteeringOptions, add_steering, steering_of
+from sgc_diffusion.analysis.steering import SteeringOptions, add_steering, pixel_importance, steering_of
+from sgc_diffusion.features.deep_distance import load_deep_distance
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
 from sgc_diffusion.payload.scalars import plain_integer
@@ -68,6 +71,8 @@ class EncodingOptions(TypedDict, total=False):
     quality: float | None
     class_weights: Mapping[str, float] | None
     num_candidates: int
+    honest: bool
+    target_distance: float | None
     keep_alpha: bool
     keep_metadata: bool
     steering: SteeringOptions | None
@@ -100,6 +105,9 @@ class EncoderSettings:
         class_weights: class name → how much a wrong label counts where the picture shows that class, for the choice
             under a budget; 1 for classes that are not named.
         num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
+        honest: the picture is drawn once, and where the likeness is nearer to the original the file says not to draw.
+        target_distance: how far the picture of the file may be from the original, see `honesty`, in place of a quality
+            or a budget: as many detail levels are written as it takes.
         keep_alpha: a picture with transparent pixels keeps its alpha, see `extras`; else it is laid over white.
         keep_metadata: ICC profile and EXIF data are kept, and the colors stay those of the profile.
         steering: where the bits are to go: importance, and regions that are kept; see `analysis.steering`.
@@ -117,6 +125,8 @@ class EncoderSettings:
     quality: float | None = None
     class_weights: Mapping[str, float] | None = None
     num_candidates: int = 1
+    honest: bool = False
+    target_distance: float | None = None
     keep_alpha: bool = True
     keep_metadata: bool = False
     steering: SteeringOptions | None = None
@@ -135,6 +145,11 @@ class EncoderSettings:
                 raise ValueError("`quality` and a budget are both given; give one of them")
             if not (_is_number(self.quality) and 0 <= self.quality <= MAX_QUALITY):
                 raise ValueError(f"`quality` must be a number from 0 to {MAX_QUALITY}, got {self.quality!r}")
+        if self.target_distance is not None:
+            if self.has_budget or self.quality is not None:
+                raise ValueError("`target_distance` is given beside a budget or a `quality`; give one of them")
+            if not (_is_number(self.target_distance) and 0 <= self.target_distance < math.inf):
+                raise ValueError(f"`target_distance` must be a number, 0 or more, got {self.target_distance!r}")
         if not (_is_integer(self.num_candidates) and 1 <= self.num_candidates <= MAX_CANDIDATES):
             raise ValueError(
                 f"`num_candidates` must be an integer from 1 to {MAX_CANDIDATES}, got {self.num_candidates!r}"
@@ -186,7 +201,8 @@ def encode_pictures(
         segment: (RGB pictures, number of cells) → for each its (h, w) uint8 map of about as many cells, with ids of the
             settings' taxonomy.
         count_bytes: size of the file of a payload.
-        draw: payload → the picture that it gives, RGB; asked only if there are several candidates.
+        draw: payload → the picture that it gives, RGB; asked only if there are several candidates, or where a drawing
+            is to be compared with the original.
         count_layer_bytes: what a label or color layer adds to a file; if None, it is told from whole files, which takes
             a little longer.
         count_last_layer: what the last layer of a payload adds to its file; if None, it is told from whole files.
@@ -232,7 +248,9 @@ def _encode_picture(
     if picture.alpha is not None:
         picture = replace(picture, image=fill_invisible(picture.image, picture.alpha))
     if budget is not None:
-        payload = _fit_budget(picture, settings, budget - extras.size_bytes, segment, count_bytes, count_layer_bytes)
+        read_whole = partial(_read_pixels, image, settings, budget)
+        left = budget - extras.size_bytes
+        payload = _fit_budget(picture, settings, left, read_whole, segment, count_bytes, count_layer_bytes)
     else:
         payload = _analyze(picture, settings, segment)
     payload = payload.with_layers(*extras.before_detail)
@@ -246,7 +264,9 @@ def _encode_picture(
         warnings.warn(text, RoundedSamplesWarning, stacklevel=4)
     if settings.num_candidates > 1:
         payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
-    return payload
+    if settings.target_distance is not None:
+        return reach_distance(payload, read_pixels(), settings.target_distance, draw, load_deep_distance())
+    return judge(payload, read_pixels(), draw, load_deep_distance()).payload if settings.honest else payload
 
 
 def _has_detail(settings: EncoderSettings, budget: int | None) -> bool:
@@ -307,6 +327,7 @@ def _fit_budget(
     picture: LoadedPicture,
     settings: EncoderSettings,
     max_bytes: int,
+    pixels: Callable[[], np.ndarray],
     segment: Segment,
     count_bytes: CountBytes,
     count_layer_bytes: Callable[[Layer], int] | None,
@@ -325,7 +346,20 @@ def _fit_budget(
         recipe=last_seed if settings.num_candidates > 1 else settings.recipe,
         class_weights=settings.weights,
         merged=reductions(settings.taxonomy_name),
+        importance=_importance(picture, label_map, settings, pixels),
     ).payload
+
+
+def _importance(
+    picture: LoadedPicture, label_map: np.ndarray, settings: EncoderSettings, pixels: Callable[[], np.ndarray]
+) -> np.ndarray | None:
+    """Return how much each place of a picture counts, (h, w) float64; None if all count alike."""
+    if settings.steering is None or not settings.steering.has_importance:
+        return None
+    labels = LabelLayer(label_map, settings.taxonomy_name)
+    color = ColorLayer.from_color_map(extract_color_map(picture.image), settings.color_quality)
+    payload = SemanticPayload(picture.width, picture.height, labels, color)
+    return make_importance(pixel_importance(payload, pixels(), settings.steering)).weights
 
 
 def _is_integer(value: Any) -> bool:

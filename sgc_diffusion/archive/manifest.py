@@ -88,6 +88,8 @@ def scan(
             result = _write(connection, archive, unit_size, failures)
         _write_failures(archive, failures)
         return result
+    except duckdb.Error as error:  # of the disk: what is asked here is never wrong
+        raise OSError(f"{work}: {str(error).splitlines()[0]}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
