@@ -27,7 +27,7 @@ IMPORT_NAMES = {  # of distributions that are not imported by their own name
     "huggingface-hub": "huggingface_hub",
     "cvvdp": "pycvvdp",
 }
-LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "eval", "vvc")
+LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "demo", "eval", "vvc")
 NEEDED_BY_OTHERS = {"accelerate", "setuptools"}  # diffusers' offloading; see pyproject.toml
 
 
@@ -74,7 +74,7 @@ def test_what_is_imported_is_declared(folder):
 
 
 def test_what_is_declared_is_imported():
-    declared = INSTALLABLE | EXTRAS["eval"] | EXTRAS["vvc"]
+    declared = INSTALLABLE | EXTRAS["demo"] | EXTRAS["eval"] | EXTRAS["vvc"]
     assert declared - third_party(PACKAGE) <= NEEDED_BY_OTHERS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sgc_diffusion import __version__
+from sgc_diffusion.cli.app import add_app
 from sgc_diffusion.cli.arguments import EXAMPLES
 from sgc_diffusion.cli.compare import add_compare
 from sgc_diffusion.cli.completion import add_completion
@@ -21,7 +22,7 @@ from sgc_diffusion.cli.verify import add_verify
 
 COMMANDS = (
     *(add_compress, add_decompress, add_preview, add_thin, add_recode),
-    *(add_inspect, add_compare, add_verify, add_convert, add_doctor),
+    *(add_inspect, add_compare, add_verify, add_convert, add_app, add_doctor),
 )
 EXIT_CODES = "exit codes: 0 all went well, 1 a file failed, 2 the command line was wrong, 130 interrupted"
 
