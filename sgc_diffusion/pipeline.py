@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Unpack, overload
+from typing import Any, ClassVar, Literal, Unpack, overload
 
 import numpy as np
 import torch
@@ -26,11 +26,16 @@ from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
 from sgc_diffusion.payload.recipe import PROFILES, preset_values
 from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
+from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS, LIKENESS_STRENGTHS, check_decoder, choose_decoder
+from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.dressing import dress
+from sgc_diffusion.synthesis.finish import convert_picture
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
+from sgc_diffusion.synthesis.noise_seed import noise_seed
 from sgc_diffusion.synthesis.passes import tile_latents
-from sgc_diffusion.synthesis.provenance import mark_generated
+from sgc_diffusion.synthesis.preview import preview
+from sgc_diffusion.synthesis.provenance import GeneratedImage, mark_generated
 from sgc_diffusion.synthesis.request import (
     DrawingOptions,
     DrawingRecipe,
@@ -40,6 +45,7 @@ from sgc_diffusion.synthesis.request import (
     check_outputs,
     check_payloads,
     relabel,
+    resolve_fill,
     resolve_recipes,
 )
 from sgc_diffusion.synthesis.steps import InterruptionMixin, StepObserver, noise_generators
@@ -71,6 +77,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
 
     _optional_components = ["segmenter", "image_processor"]  # noqa: RUF012 - diffusers wants a list
     _callback_tensor_inputs = ["latents"]  # noqa: RUF012 - diffusers wants a list
+    generators: ClassVar[tuple[str, ...]] = ("diffusion",)
+    """What the family draws with, names of `synthesis.decoders`; the first is its default."""
 
     def draw(
         self,
@@ -293,6 +301,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         data: Files,
         *,
         key: bytes | Passphrase | None = None,
+        decoder: str | None = None,
+        detail_fill: float | None = None,
         preset: str | None = None,
         num_inference_steps: int | None = None,
         strength: float | None = None,
@@ -320,6 +330,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         files = check_files(data)
         output = self(
             [bitstream.decode(content, key=key) for content in files],
+            decoder=decoder,
+            detail_fill=detail_fill,
             preset=preset,
             num_inference_steps=num_inference_steps,
             strength=strength,
@@ -332,8 +344,12 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             max_pixels=max_pixels,
         )
         if output_type == "pil":
-            name, images = self.config.profile, output.images
-            output.images = [mark_generated(*pair, name) for pair in zip(images, map(len, files), strict=True)]
+            for index, (image, content) in enumerate(zip(output.images, files, strict=True)):
+                if isinstance(image, GeneratedImage):
+                    output.images[index] = mark_generated(image, len(content), self.config.profile)
+                else:
+                    words = image.info["Description"]
+                    image.info["Description"] = words.replace("a semantic payload", f"{len(content)} bytes")
         return output if return_dict else (output.images,)
 
     @overload
@@ -349,6 +365,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         self,
         payload: Payloads,
         *,
+        decoder: str | None = None,
+        detail_fill: float | None = None,
         preset: str | None = None,
         num_inference_steps: int | None = None,
         strength: float | None = None,
@@ -361,14 +379,21 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         max_pixels: int | None = MAX_PIXELS,
     ) -> ImagePipelineOutput | tuple[Any]:
-        """Draw payloads.
+        """Draw payloads, or give them as they are.
 
         Args:
             payload: one or a list, of any sizes.
+            decoder: `preview`, `likeness`, or what the pipeline draws with, such as `diffusion`. None is the file's
+                default: the likeness, without any network, if it is exact or nearly so or the recipe's strength is 0,
+                else a drawing (`synthesis.decoders`).
+            detail_fill: part of what detail levels quantized to zero that the drawing may fill, 0 … 1; what they coded
+                stays as it is. None is the pipeline's own.
             preset: how to draw, a name in `payload.recipe.PRESETS`; what is given beside it changes its values.
             num_inference_steps: steps of the whole schedule, of which the last `strength` part is run. From noise, a
                 picture of the trained size takes half of them for each of two passes, a larger one all for each pass.
-            strength: how far up the noise schedule the color map is lifted, in (0, 1].
+                More than four are the denoiser's, where the file asks for leaps and no scheduler is named.
+            strength: how far up the noise schedule the likeness is lifted, 0 … 1; 0 draws nothing. Files with detail
+                are lifted less, the better their likeness is.
             guidance_scale: classifier-free guidance on the labels; 1 is none.
             scheduler: `dpm-solver++`, `ddim`, `unipc`, or `lcm`, which draws with the few-step head, without guidance
                 and in at most four steps. Given here, it goes before one that was set as `pipe.scheduler`, which goes
@@ -400,28 +425,48 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         check_generator(generator, len(payloads))
         tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
         check_outputs(output_type, callback_on_step_end, tensor_inputs, self._callback_tensor_inputs)
+        check_decoder(decoder, self.generators)
+        fill = resolve_fill(detail_fill, self.config.get("detail_fill", DETAIL_FILL))
         wishes = {"num_inference_steps": num_inference_steps, "strength": strength}
         wishes |= {"guidance_scale": guidance_scale, "scheduler": scheduler}
-        recipes = resolve_recipes(payloads, self._recipe(None), preset, wishes)
-        for recipe in recipes:
-            self.check_recipe(recipe)
+        must_draw = decoder in GENERATORS or output_type == "latent"
+        recipes = resolve_recipes(
+            payloads,
+            self._recipe(None),
+            preset,
+            wishes,
+            must_draw=must_draw,
+            has_own_sampler=self.config.get("scheduler_draws", False),
+            likeness_strengths=self.config.get("likeness_strengths", LIKENESS_STRENGTHS),
+        )
+        names = [
+            choose_decoder(payload, decoder, recipe.strength, self.generators[0])
+            for payload, recipe in zip(payloads, recipes, strict=True)
+        ]
+        drawn = [index for index, name in enumerate(names) if name in GENERATORS]
+        for index in drawn:
+            self.check_recipe(recipes[index])
+        noise = noise_generators([noise_seed(payload) for payload in payloads], generator)
         callback = None if callback_on_step_end is None else partial(callback_on_step_end, self)
         with self._running_call() as state:
-            images: Any = draw_batches(
-                [relabel(payload, self.config.taxonomy) for payload in payloads],
-                recipes,
-                noise_generators([recipe.seed for recipe in recipes], generator),
-                [self.drawing_sizes(payload) for payload in payloads],
+            pictures = draw_batches(
+                [relabel(payloads[index], self.config.taxonomy) for index in drawn],
+                [recipes[index] for index in drawn],
+                [noise[index] for index in drawn],
+                [self.drawing_sizes(payloads[index]) for index in drawn],
                 self.draw,
                 StepObserver(partial(self.progress_bar, None), callback, tensor_inputs, state),
                 output_type,
+                fill,
             )
         self.maybe_free_model_hooks()
         if output_type == "pil":
-            images = [
-                mark_generated(dress(image, payload), None, self.config.profile)
-                for image, payload in zip(images, payloads, strict=True)
-            ]
+            dressed = [dress(picture, payloads[index]) for index, picture in zip(drawn, pictures, strict=True)]
+            pictures = [mark_generated(picture, None, self.config.profile) for picture in dressed]
+        pairs = zip(payloads, names, strict=True)
+        images: Any = [self._plain_picture(*pair, output_type, max_pixels) for pair in pairs]
+        for index, picture in zip(drawn, pictures, strict=True):
+            images[index] = picture
         images = stack_pictures(images)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
@@ -443,6 +488,16 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             ValueError: too many pixels, or a detail level of a picture of another size.
         """
         return likeness_image(payload, max_pixels=max_pixels)
+
+    def _plain_picture(self, payload: SemanticPayload, name: str, output_type: str, max_pixels: int | None) -> Any:
+        """Return what a decoder that needs no network makes of a payload; None for one that is drawn."""
+        if name in GENERATORS:
+            return None
+        if output_type == "latent":
+            raise ValueError(f"`output_type` latent: {name} has none; give pt, or `decoder` {self.generators[0]}")
+        decode = likeness_image if name == LIKENESS else preview
+        image = decode(payload, max_pixels=max_pixels)
+        return image if output_type == "pil" else convert_picture(np.asarray(image.convert("RGB")), output_type)
 
     def _recipe(self, preset: str | None) -> DecoderRecipe:
         """Return the recipe of a preset, or of the pipeline's own, for its profile and weights."""

@@ -49,7 +49,7 @@ def tiny_pipeline_folder(tmp_path_factory):
     ).eval()
     scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
     pipeline = LatentDiffusionCompressionPipeline(
-        vae, unet, scheduler, segmenter, segmenter_short_side=64, detail_fill=3.0, noise_gain=1.15, redraw_gain=1.1
+        vae, unet, scheduler, segmenter, segmenter_short_side=64, variance_fill=3.0, noise_gain=1.15, redraw_gain=1.1
     )
     folder = tmp_path_factory.mktemp("tiny")
     pipeline.save_pretrained(folder)

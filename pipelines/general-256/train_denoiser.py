@@ -25,14 +25,13 @@ from likeness_cache import LikenessCache
 from torch.nn import functional
 
 from sgc_diffusion.synthesis import latent_diffusion
+from sgc_diffusion.synthesis.conditioning import NUM_FIDELITY_PLANES, fidelity_planes
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import shuffled_batches
 from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine, write_sheet
 
 RECIPE = Path(__file__).with_name("recipe.toml")
 SNR_SCALE = 5.0  # γ of the loss weights
-NUM_FIDELITY_PLANES = 2
-WIDEST_CELL = 64.0  # pixels
 
 
 def num_conditions(latent_channels: int, taxonomy: str) -> int:
@@ -98,9 +97,8 @@ def condition_planes(
     cells = torch.from_numpy(ids[factor // 2 :: factor, factor // 2 :: factor].astype(np.int64))
     one_hot = functional.one_hot(cells, num_classes).permute(2, 0, 1)[None].float()
     labels = functional.interpolate(one_hot, (side, side), mode="nearest")[0]
-    known = torch.tensor([np.log2(fidelity[0]) / np.log2(WIDEST_CELL), fidelity[1]], dtype=torch.float32)
-    planes = known[:, None, None].expand(-1, side, side)
-    return torch.cat([labels, torch.from_numpy(shown.astype(np.float32)).permute(2, 0, 1), planes])
+    latents = torch.from_numpy(shown.astype(np.float32)).permute(2, 0, 1)
+    return torch.cat([labels, latents, fidelity_planes(*fidelity.tolist(), side, side)])
 
 
 def training_batch(

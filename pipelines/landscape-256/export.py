@@ -68,7 +68,7 @@ def main() -> None:
         segmenter=load_averaged(segmenter, runs / "segmenter" / "checkpoint.pt"),
         taxonomy=recipe["taxonomy"],
         profile="landscape-256",
-        preset="landscape-256",
+        preset="standard",
         segmenter_short_side=recipe["segmenter"]["short_side"],
         few_step_head=export_head(unet, runs),
         **recipe["drawing"],

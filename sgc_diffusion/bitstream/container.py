@@ -17,7 +17,8 @@ body. What the bodies hold is in the sections "The label layer" and "The color l
 | … | bytes | the body |
 
 The kinds MUST rise from layer to layer. This version defines the importance layer, kind 1, the regions layer, kind 2,
-the alpha layer, kind 7, the detail layers, kinds 8 … 23, the ICC profile, kind 24, and EXIF data, kind 25.
+latents, kinds 3 … 6, the alpha layer, kind 7, the detail layers, kinds 8 … 23, the ICC profile, kind 24, and EXIF
+data, kind 25.
 
 **Unknown layers.** A reader MUST keep a layer whose kind it does not know, and write it again as it stands, in its
 place, when it writes the payload to a file. It MUST do so with a known layer whose body says that it is of a form that

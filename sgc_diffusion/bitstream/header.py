@@ -18,16 +18,26 @@ semantic-synthesis-256 3, controlnet-seg 4.
 |---|---|---|---|---|---|
 | 0 | scheduler | u8 | below | 0 | 1 |
 | 1 | steps | u16 | 1 … 1000 | 20 | 200 |
-| 2 | strength in 1/100 | u8 | 1 … 100 | 100 | 70 |
+| 2 | strength in 1/100 | u8 | 0 … 100 | 100 | 70 |
 | 3 | guidance scale in 1/10 | u8 | 0 … 255 | 30 | 20 |
 | 4 | seed | u16 | 0 … 65535 | 0 | 0 |
 
-The schedulers are dpm-solver++ 0, ddim 1, unipc 2, lcm 3.
+The schedulers are dpm-solver++ 0, ddim 1, unipc 2, lcm 3. Strength 0 says that nothing is to be drawn: the picture is
+what the file holds without a network.
+
+Bit 5 of the mask, which no bytes follow, says scheduler 3 with 2 steps; bits 0 and 1 MUST then be 0, and these two
+values MUST be said by bit 5.
 
 - A field that is not in the file has its default.
 - A field that has its default MUST be left out.
 - The mask MUST NOT be 0: without fields, bit 5 of the flags is 0 and there is no mask.
-- Bits 5–7 of the mask MUST be 0.
+- Bits 6 and 7 of the mask MUST be 0.
+
+**The noise** of a drawing is that of the seed N, 0 … 2⁶³ − 1: the first eight bytes, little-endian, shifted right by
+one bit, of the SHA-256 of u16 seed, u8 taxonomy, sides and cells (u8, row by row) of the label map, sides and levels
+(i16, by row, column and channel) of the color map, and u8 quality; sides are u16 rows, u16 columns. So two pictures
+share no noise, and thinning a file leaves its noise as it is. What a generator of random numbers makes of N is the
+decoder's choice; this package takes torch's on the CPU.
 """
 
 from __future__ import annotations
@@ -48,6 +58,7 @@ MAGIC = b"SGC"
 FORMAT_VERSION = 1
 SEALED, OVERRIDES = 0x10, 0x20  # flags beside the version
 _VERSION_MASK, _RESERVED_FLAGS = 0x0F, 0xC0
+_TWO_LEAPS = 1 << 5  # of the mask
 _FIELD_BYTES = {"scheduler": 1, "num_inference_steps": 2, "strength": 1, "guidance_scale": 1, "seed": 2}
 _PROFILE_NUMBERS = {name: profile.number for name, profile in PROFILES.items()}
 
@@ -123,6 +134,8 @@ def _fields(scheduler: str, steps: int, strength: float, guidance: float, seed: 
 def _write_overrides(recipe: DecoderRecipe) -> bytes:
     values = _fields(recipe.scheduler, recipe.num_inference_steps, recipe.strength, recipe.guidance_scale, recipe.seed)
     defaults, mask, data = default_fields(PROFILES[recipe.profile]), 0, b""
+    if _are_two_leaps(values):
+        mask, defaults = _TWO_LEAPS, defaults | _leaps()
     for index, (name, value) in enumerate(values.items()):
         if value != defaults[name]:
             mask |= 1 << index
@@ -132,15 +145,26 @@ def _write_overrides(recipe: DecoderRecipe) -> bytes:
 
 def _read_overrides(reader: Reader, defaults: dict[str, int]) -> dict[str, int]:
     mask = reader.integer(1, "recipe mask")
-    if not 0 < mask < 1 << len(defaults):
+    if not 0 < mask < 2 * _TWO_LEAPS or (mask & _TWO_LEAPS and mask & 0b11):
         raise CorruptSectionError(f"The recipe mask {mask:#x} is not one that an encoder writes")
-    values = {}
+    values = _leaps() if mask & _TWO_LEAPS else {}
     for index, name in enumerate(defaults):
         if mask >> index & 1:
             values[name] = reader.integer(_FIELD_BYTES[name], f"recipe field {name}")
             if values[name] == defaults[name]:
                 raise CorruptSectionError(f"The recipe overrides {name} with its default, which no encoder writes")
+    if not mask & _TWO_LEAPS and _are_two_leaps(defaults | values):
+        raise CorruptSectionError("The recipe says two leaps in three bytes, which no encoder writes")
     return values
+
+
+def _leaps() -> dict[str, int]:
+    """Return the fields that bit 5 of the mask stands for."""
+    return {"scheduler": SCHEDULERS["lcm"], "num_inference_steps": 2}
+
+
+def _are_two_leaps(values: dict[str, int]) -> bool:
+    return all(values[name] == value for name, value in _leaps().items())
 
 
 def _recipe(profile: str, values: dict[str, int]) -> DecoderRecipe:

@@ -13,6 +13,7 @@ from sgc_diffusion.bitstream.color import ColorCoder
 from sgc_diffusion.bitstream.detail_levels import DETAIL_LEVELS
 from sgc_diffusion.bitstream.importance import ImportanceCoder
 from sgc_diffusion.bitstream.labels import LabelCoder
+from sgc_diffusion.bitstream.latents import LATENT_LEVELS
 from sgc_diffusion.bitstream.layer_coder import LayerCoder
 from sgc_diffusion.bitstream.metadata import ExifCoder, IccProfileCoder
 from sgc_diffusion.bitstream.regions import RegionsCoder
@@ -22,7 +23,15 @@ LABELS, COLOR = LabelCoder(), ColorCoder()
 REQUIRED = (LABELS, COLOR)
 _OPTIONAL: dict[int, LayerCoder] = {
     coder.kind: coder
-    for coder in (ImportanceCoder(), RegionsCoder(), AlphaCoder(), *DETAIL_LEVELS, IccProfileCoder(), ExifCoder())
+    for coder in (
+        ImportanceCoder(),
+        RegionsCoder(),
+        *LATENT_LEVELS,
+        AlphaCoder(),
+        *DETAIL_LEVELS,
+        IccProfileCoder(),
+        ExifCoder(),
+    )
 }
 
 

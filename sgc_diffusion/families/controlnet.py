@@ -18,11 +18,13 @@ from torch import nn
 
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.pipeline import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.conditioning import upsample_color
+from sgc_diffusion.synthesis.conditioning import start_picture
 from sgc_diffusion.synthesis.controlnet import control_predictor, draw_labels, embed_prompts, write_prompt
+from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
+from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.first_stage import FirstStage, downsampling_factor, latent_channels
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler
-from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes
+from sgc_diffusion.synthesis.passes import Pass, choose_sampler, draw_in_passes, latent_sizes, passes_from
 from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.steps import StepObserver
 from sgc_diffusion.taxonomy import load_taxonomy
@@ -50,6 +52,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         negative_prompt: what guidance moves away from.
         conditioning_scale: weight of the ControlNet's residuals.
         redraw_strength: of the passes that draw an enlarged picture over.
+        detail_fill: part of what detail levels quantized to zero that a drawing may fill, 0 … 1.
+        likeness_strengths: of drawings over detail, by the finest level: how far up the noise the likeness is lifted.
         scheduler_draws: whether `scheduler` draws instead of the sampler that a file names.
 
     Example:
@@ -83,6 +87,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         negative_prompt: str = NEGATIVE_PROMPT,
         conditioning_scale: float = 1.0,
         redraw_strength: float = 0.45,
+        detail_fill: float = DETAIL_FILL,
+        likeness_strengths: list[float] = LIKENESS_STRENGTHS,
         scheduler_draws: bool = False,
     ) -> None:
         super().__init__()
@@ -100,6 +106,8 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
             negative_prompt=negative_prompt,
             conditioning_scale=conditioning_scale,
             redraw_strength=redraw_strength,
+            detail_fill=detail_fill,
+            likeness_strengths=likeness_strengths,
             scheduler_draws=scheduler_draws,
         )
         self.configure(taxonomy, profile, preset, segmenter_short_side)
@@ -142,15 +150,15 @@ class ControlNetCompressionPipeline(SemanticCompressionPipeline):
         observer: StepObserver,
     ) -> torch.Tensor:
         """Draw payloads of one size; see `SemanticCompressionPipeline.draw`."""
-        sizes = self.drawing_sizes(payloads[0])
+        sizes = passes_from(payloads[0], self.drawing_sizes(payloads[0]), recipe)
         strengths = [recipe.strength] + [min(recipe.strength, self.config.redraw_strength)] * (len(sizes) - 1)
         passes = [
             Pass(*size, recipe.num_inference_steps, strength) for size, strength in zip(sizes, strengths, strict=True)
         ]
-        colors = torch.stack([upsample_color(payload.color_map, *sizes[0]) for payload in payloads])
+        starts = torch.stack([start_picture(payload, *sizes[0]) for payload in payloads])
         return draw_in_passes(
             passes,
-            colors.to(self._execution_device, self.unet.dtype),
+            starts.to(self._execution_device, self.unet.dtype),
             self.vae,
             lambda height, width: self._predictor(payloads, recipe, height, width),
             lambda: choose_sampler(recipe, self.scheduler, is_chosen=self.config.scheduler_draws),

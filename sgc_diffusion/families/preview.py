@@ -42,7 +42,7 @@ class PreviewCompressionPipeline(SemanticCompressionPipeline):
         image_processor: Any = None,
         taxonomy: str = "landscape-24",
         profile: str = "custom",
-        preset: str = "landscape-256",
+        preset: str = "fine",
         segmenter_short_side: int = 192,
     ) -> None:
         super().__init__()

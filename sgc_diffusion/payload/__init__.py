@@ -10,6 +10,7 @@ from sgc_diffusion.payload.color import ColorLayer
 from sgc_diffusion.payload.detail import DetailLevel
 from sgc_diffusion.payload.importance import ImportanceLayer
 from sgc_diffusion.payload.labels import MAX_GRID_CELLS, MAX_GRID_SIDE, LabelLayer
+from sgc_diffusion.payload.latents import LatentLevel
 from sgc_diffusion.payload.layer import MAX_KIND, Layer, UnknownLayer
 from sgc_diffusion.payload.metadata import ExifLayer, IccProfileLayer
 from sgc_diffusion.payload.payload import MAX_IMAGE_SIDE, SemanticPayload
@@ -33,6 +34,7 @@ __all__ = [
     "IccProfileLayer",
     "ImportanceLayer",
     "LabelLayer",
+    "LatentLevel",
     "Layer",
     "Preset",
     "Profile",

@@ -14,6 +14,7 @@ import torch
 
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.synthesis.finish import finish_picture
+from sgc_diffusion.synthesis.likeness import highest_level
 from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.steps import StepObserver
 
@@ -39,6 +40,7 @@ def draw_batches(
     draw: Draw,
     observer: StepObserver,
     output_type: str,
+    detail_fill: float,
 ) -> list[Any]:
     """Draw payloads batch by batch.
 
@@ -50,6 +52,7 @@ def draw_batches(
         draw: draws a batch.
         observer: is told of each step.
         output_type: `pil`, `np`, `pt` or `latent`; see `finish_picture`.
+        detail_fill: see `finish_picture`.
 
     Returns:
         The finished pictures, or the latents (C, h, w) of the last step, in the order of the payloads.
@@ -58,7 +61,8 @@ def draw_batches(
         ValueError: latents of a family that has none.
     """
     kinds = [
-        (tuple(size), replace(recipe, seed=0, weights_hash=0)) for size, recipe in zip(sizes, recipes, strict=True)
+        (tuple(size), replace(recipe, seed=0, weights_hash=0), highest_level(payload) is None)
+        for size, recipe, payload in zip(sizes, recipes, payloads, strict=True)
     ]
     images: list[Any] = [None] * len(payloads)
     for members in group_pictures(kinds, [size[-1][0] * size[-1][1] for size in sizes]):
@@ -67,7 +71,7 @@ def draw_batches(
         pixels = draw(batch, recipes[members[0]], [generators[index] for index in members], observer)
         for position, index in enumerate(members):
             if output_type != "latent":
-                images[index] = finish_picture(pixels[position], payloads[index], output_type)
+                images[index] = finish_picture(pixels[position], payloads[index], output_type, detail_fill)
             elif observer.latents is None:
                 raise ValueError("`output_type` latent: this pipeline has no latents; give pt")
             else:

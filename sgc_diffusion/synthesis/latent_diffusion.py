@@ -20,7 +20,7 @@ from sgc_diffusion.synthesis.tiling import OVERLAP, Window, blend_tiles
 
 __all__ = ["FEW_STEPS", "Sampler", "build_scheduler", "denoise", "guide", "label_predictor", "select_timesteps"]
 
-# Power of start to noise up to which `detail_fill` counts in full: that of strength 0.45 on the usual schedule, from
+# Power of start to noise up to which `variance_fill` counts in full: that of strength 0.45 on the usual schedule, from
 # which enlarged pictures are drawn over.
 FULL_FILL_RATIO = 0.54
 StepFunction = Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -69,7 +69,7 @@ def denoise(
     *,
     generators: Sequence[torch.Generator] | None = None,
     tile_side: int | None = None,
-    detail_fill: float = 0.0,
+    variance_fill: float = 0.0,
     noise_gain: float = 1.0,
     is_interrupted: Callable[[], bool] = lambda: False,
 ) -> torch.Tensor:
@@ -84,7 +84,7 @@ def denoise(
         on_step: called with step index, timestep and latents after each step; returns the latents to go on with.
         generators: one a picture, for samplers that add noise between steps; None takes torch's own.
         tile_side: in latents; predict larger pictures in overlapping tiles of this side. None predicts them whole.
-        detail_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
+        variance_fill: how much of the variance that a smooth start lacks is made up with noise; 0 is plain SDEdit.
         noise_gain: of the noise, beside that; a little more than 1 gives more texture.
         is_interrupted: asked after each step; True ends the loop with what is there.
 
@@ -94,7 +94,7 @@ def denoise(
     Raises:
         ValueError: latents that are not finite at the end, which would be drawn as a black picture.
     """
-    gain = noise_gain * _detail_gain(scheduler, start, timesteps[:1], detail_fill)
+    gain = noise_gain * _detail_gain(scheduler, start, timesteps[:1], variance_fill)
     latents = scheduler.add_noise(start, noise * gain, timesteps[:1])
     height, width = latents.shape[-2:]
     takes_generator = "generator" in inspect.signature(scheduler.step).parameters
@@ -121,7 +121,7 @@ def denoise(
 
 
 def _detail_gain(
-    scheduler: Sampler, start: torch.Tensor, first_timestep: torch.Tensor, detail_fill: float
+    scheduler: Sampler, start: torch.Tensor, first_timestep: torch.Tensor, variance_fill: float
 ) -> torch.Tensor:
     """Return the factor (B, 1, 1, 1) of the noise.
 
@@ -136,4 +136,4 @@ def _detail_gain(
     alpha = torch.tensor(signal / (signal + noise), device=start.device)
     fade = min(1.0, FULL_FILL_RATIO * noise / signal) ** 2 if signal > 0 else 1.0
     missing = (1 - start.float().var(dim=(1, 2, 3), keepdim=True)).clamp(0, 1)
-    return ((1 - alpha + alpha * missing * detail_fill * fade) / (1 - alpha)).sqrt().to(start.dtype)
+    return ((1 - alpha + alpha * missing * variance_fill * fade) / (1 - alpha)).sqrt().to(start.dtype)

@@ -15,9 +15,11 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch.nn import functional
 
+from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.synthesis.first_stage import FirstStage, decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import Predictor, Sampler, build_scheduler, denoise, select_timesteps
+from sgc_diffusion.synthesis.likeness import highest_level
 from sgc_diffusion.synthesis.request import DrawingRecipe
 from sgc_diffusion.synthesis.resolution import native_side, plan_sizes
 from sgc_diffusion.synthesis.steps import StepObserver
@@ -52,7 +54,7 @@ def draw_in_passes(
     observer: StepObserver,
     *,
     tile_side: int | None = None,
-    detail_fill: float = 0.0,
+    variance_fill: float = 0.0,
 ) -> torch.Tensor:
     """Draw a batch.
 
@@ -65,7 +67,7 @@ def draw_in_passes(
         generators: of the noise, one a picture.
         observer: is told of each step.
         tile_side: in latents; draw larger pictures in overlapping tiles.
-        detail_fill: see `denoise`.
+        variance_fill: see `denoise`.
 
     Returns:
         (B, 3, H, W) float32 in [−1, 1], of the last pass.
@@ -89,7 +91,7 @@ def draw_in_passes(
                 observer.on_step,
                 generators=generators,
                 tile_side=tile_side,
-                detail_fill=detail_fill,
+                variance_fill=variance_fill,
                 noise_gain=step.noise_gain,
                 is_interrupted=observer.is_interrupted,
             )
@@ -110,6 +112,19 @@ def choose_sampler(recipe: DrawingRecipe, scheduler: Sampler, *, is_chosen: bool
     """
     draws_itself = is_chosen and not recipe.is_scheduler_given and recipe.scheduler != "lcm"
     return build_scheduler(None if draws_itself else recipe.scheduler, scheduler)
+
+
+def passes_from(payload: SemanticPayload, sizes: list[tuple[int, int]], recipe: DrawingRecipe) -> list[tuple[int, int]]:
+    """Return the sizes that a picture is drawn at: the last alone where its detail is drawn over.
+
+    The smaller sizes find out what is where. A likeness with detail shows that, and would lose its detail there.
+
+    Args:
+        payload: with or without detail.
+        sizes: from `plan_sizes`.
+        recipe: how it is drawn; of strength 1, from noise alone, so that the likeness shows nothing.
+    """
+    return sizes[-1:] if highest_level(payload) is not None and recipe.strength < 1 else sizes
 
 
 def latent_sizes(vae: FirstStage, unet: Any, width: int, height: int) -> list[tuple[int, int]]:

@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
+import numpy as np
 import torch
 
 from sgc_diffusion.payload import DecoderRecipe, LabelLayer, SemanticPayload
-from sgc_diffusion.payload.recipe import preset_values
+from sgc_diffusion.payload.recipe import PRESETS, preset_values
 from sgc_diffusion.payload.scalars import plain_integer
+from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
+from sgc_diffusion.synthesis.likeness import highest_level
+from sgc_diffusion.synthesis.samplers import FEW_STEPS
 from sgc_diffusion.taxonomy import class_table
 
 logger = logging.getLogger(__name__)
@@ -37,6 +41,8 @@ class DrawingRecipe(DecoderRecipe):
 class DrawingOptions(TypedDict, total=False):
     """The keyword arguments of a drawing; see `SemanticCompressionPipeline.__call__`."""
 
+    decoder: str | None
+    detail_fill: float | None
     preset: str | None
     num_inference_steps: int | None
     strength: float | None
@@ -132,8 +138,29 @@ def check_outputs(output_type: object, callback: object, tensor_inputs: object, 
         )
 
 
+def resolve_fill(detail_fill: Any, own: float) -> float:
+    """Return the part of the bins of zero that a drawing may fill: what the caller wants, or else the pipeline's own.
+
+    Raises:
+        ValueError: not a number from 0 to 1.
+    """
+    if detail_fill is None:
+        return own
+    is_number = isinstance(detail_fill, (int, float, np.integer, np.floating)) and not isinstance(detail_fill, bool)
+    if not is_number or not 0 <= detail_fill <= 1:
+        raise ValueError(f"`detail_fill` must be a number from 0 to 1, got {detail_fill!r}")
+    return float(detail_fill)
+
+
 def resolve_recipes(
-    payloads: Sequence[SemanticPayload], own: DecoderRecipe, preset: str | None, wishes: Mapping[str, Any]
+    payloads: Sequence[SemanticPayload],
+    own: DecoderRecipe,
+    preset: str | None,
+    wishes: Mapping[str, Any],
+    *,
+    must_draw: bool = False,
+    has_own_sampler: bool = False,
+    likeness_strengths: Sequence[float] = LIKENESS_STRENGTHS,
 ) -> list[DrawingRecipe]:
     """Return how payloads are drawn, and tell the user once where that is not what their encoder meant.
 
@@ -142,6 +169,12 @@ def resolve_recipes(
         own: the recipe that the pipeline would write.
         preset: name of the way to draw that the caller wants; None for none.
         wishes: field of the recipe → what the caller wants it to be, beside or without a preset; None for no wish.
+        must_draw: the caller asked for a generator, so that a file that is not to be drawn has the pipeline's strength.
+        has_own_sampler: the pipeline's user set a scheduler. It draws what the few-step head would have drawn, with the
+            other values of `fine`, unless the caller names that head; so does the denoiser if more steps are wanted
+            than the head can take.
+        likeness_strengths: the strength for each finest level of detail, of which the last is that of all finer ones;
+            it bounds the strength of file and preset.
 
     Returns:
         The recipes of the files, changed; for a file of another profile the pipeline's own, with the seed of the file.
@@ -149,8 +182,10 @@ def resolve_recipes(
     Raises:
         ValueError: a wish out of range.
     """
-    changes = preset_values(preset) if preset is not None else {}
-    changes |= {name: value for name, value in wishes.items() if value is not None}
+    named = preset_values(preset) if preset is not None else {}
+    given = {name: value for name, value in wishes.items() if value is not None}
+    DecoderRecipe(**named | given)  # which refuses what is out of range
+    is_scheduler_given = "scheduler" in named | given
     warnings = {_warning(payload.recipe, own) for payload in payloads}
     for warning in sorted(warnings - {None}, key=str):
         logger.warning("%s", warning)
@@ -158,9 +193,17 @@ def resolve_recipes(
     for payload in payloads:
         recipe = payload.recipe
         if recipe.profile != own.profile:
-            recipe = replace(own, seed=recipe.seed)
-        values = {field.name: getattr(recipe, field.name) for field in fields(DecoderRecipe)}
-        recipes.append(DrawingRecipe(**values | changes, is_scheduler_given="scheduler" in changes))
+            recipe = replace(own, seed=recipe.seed, strength=own.strength if recipe.strength else 0)
+        values = {field.name: getattr(recipe, field.name) for field in fields(DecoderRecipe)} | named
+        has_outgrown_head = has_own_sampler or given.get("num_inference_steps", 0) > FEW_STEPS
+        if has_outgrown_head and not is_scheduler_given and values["scheduler"] == "lcm":
+            values |= preset_values("fine") | {"strength": values["strength"]}
+        if must_draw and values["strength"] == 0:
+            values["strength"] = own.strength or PRESETS["fine"].strength
+        if (level := highest_level(payload)) is not None:
+            bound = likeness_strengths[min(level.level, len(likeness_strengths) - 1)]
+            values["strength"] = min(values["strength"], bound)
+        recipes.append(DrawingRecipe(**values | given, is_scheduler_given=is_scheduler_given))
     return recipes
 
 

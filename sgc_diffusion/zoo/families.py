@@ -14,6 +14,7 @@ FAMILIES = {
     "LatentDiffusionCompressionPipeline": "sgc_diffusion.families.latent_diffusion",
     "ControlNetCompressionPipeline": "sgc_diffusion.families.controlnet",
     "PreviewCompressionPipeline": "sgc_diffusion.families.preview",
+    "VaeCompressionPipeline": "sgc_diffusion.families.vae",
 }
 
 

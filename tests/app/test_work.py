@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.app import work
 
 pytest.importorskip("gradio")
+from sgc_diffusion.app import work
+
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 

@@ -288,6 +288,8 @@ def read(data):
     size, profile, weights_hash = source.sides(), source.integer(), source.integer(2)
     recipe = [1, 200, 70, 20, 0] if profile in (2, 3) else [0, 20, 100, 30, 0]
     mask = source.integer() if flags & 32 else 0
+    if mask & 32:
+        recipe[:2] = [3, 2]
     for bit, width in enumerate((1, 2, 1, 1, 2)):
         if mask >> bit & 1:
             recipe[bit] = source.integer(width)

@@ -37,4 +37,4 @@ class WordsCoder(LayerCoder):
         return Words(self.kind, body[len(start) :].decode())
 
 
-CODERS = WordsCoder(3), WordsCoder(4, built_on=(3,)), WordsCoder(6, built_on=(4,)), WordsCoder(90)
+CODERS = WordsCoder(43), WordsCoder(44, built_on=(43,)), WordsCoder(46, built_on=(44,)), WordsCoder(90)

@@ -1,5 +1,6 @@
 """`sgc decompress --decoder likeness`: without a network and without torch."""
 
+import io
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import ExifTags, Image
 from sgc_diffusion import bitstream
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, DetailLevel, LabelLayer, SemanticPayload
 from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
+from sgc_diffusion.synthesis.likeness import likeness
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
 
@@ -63,6 +65,33 @@ def test_quality_100_and_back_is_the_picture(folder, tiny_pipeline_folder, run):
         run("compress", folder / "a.png", "-q", 101)
     with pytest.raises(SystemExit):
         run("compress", folder / "a.png", "-q", 50, "--max-bytes", 90)
+
+
+def test_an_exact_file_needs_no_decoder_pipeline_or_torch(tmp_path):
+    (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload(15, profile="custom")))
+    (tmp_path / "b.sgc").write_bytes(bitstream.encode(payload(profile="custom", strength=0)))
+    code = "import sys; sys.modules['torch'] = None; from sgc_diffusion.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, "decompress", str(tmp_path)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "a.decoded.png") as image:
+        assert np.array_equal(np.asarray(image), PICTURE)
+    with Image.open(tmp_path / "b.decoded.png") as image:
+        assert np.array_equal(np.asarray(image), likeness(payload()))
+
+
+def test_an_exact_file_comes_through_a_stream(sgc):
+    data = bitstream.encode(payload(15, profile="custom"))
+    done = sgc("decompress", "-", "-o", "-", input=data)
+    assert done.returncode == 0, done.stderr
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert np.array_equal(np.asarray(image), PICTURE)
+
+
+def test_a_preview_is_decoded(tmp_path, run):
+    (tmp_path / "a.sgc").write_bytes(bitstream.encode(payload()))
+    assert run("decompress", tmp_path / "a.sgc", "--decoder", "preview")[1].endswith("s\n")
+    with Image.open(tmp_path / "a.decoded.png") as image:
+        assert image.size == (41, 30) and image.text["Description"].startswith("Preview by")
 
 
 def test_a_picture_comes_back_with_alpha_and_metadata(tmp_path, run, tiny_pipeline_folder):

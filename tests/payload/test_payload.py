@@ -56,7 +56,7 @@ def test_color_levels_that_cannot_be(levels):
         ({"seed": -1}, "`seed`"),
         ({"weights_hash": 65536}, "`weights_hash`"),
         ({"strength": 0.705}, "multiple of 0.01"),
-        ({"strength": 0}, "`strength`"),
+        ({"strength": -0.01}, "`strength`"),
         ({"guidance_scale": 25.6}, "`guidance_scale`"),
     ],
 )

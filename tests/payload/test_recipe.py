@@ -32,12 +32,12 @@ def test_every_preset_is_a_recipe(name):
     assert {field: getattr(recipe, field) for field in preset_values(name)} == dataclasses.asdict(PRESETS[name])
 
 
-def test_the_default_recipe_is_the_preset_of_the_embedded_pipeline():
-    assert DecoderRecipe() == DecoderRecipe.from_preset("landscape-256", profile="landscape-256")
+def test_the_default_recipe_is_what_files_leave_out():
+    assert DecoderRecipe() == DecoderRecipe.from_preset("fine", profile="landscape-256")
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match=r"`preset` must be one of sdedit, .*, got 'foo'"):
+    with pytest.raises(ValueError, match=r"`preset` must be one of fast, standard, .*, got 'foo'"):
         preset_values("foo")
     with pytest.raises(ValueError, match="`preset` must be one of"):
         DecoderRecipe.from_preset("foo", profile="custom")

@@ -59,10 +59,10 @@ def test_what_is_between_two_values_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    "value", [np.nan, np.inf, -np.inf, np.float32("nan"), "1", None, True, 1.01, 0.0, -1, 1 + 0j, 10**400]
+    "value", [np.nan, np.inf, -np.inf, np.float32("nan"), "1", None, True, 1.01, -0.01, -1, 1 + 0j, 10**400]
 )
 def test_what_is_no_strength_is_refused(value):
-    with pytest.raises(ValueError, match=r"`strength` must be from 0\.01 to 1\.0, got"):
+    with pytest.raises(ValueError, match=r"`strength` must be from 0\.0 to 1\.0, got"):
         DecoderRecipe(strength=value)
 
 

@@ -4,7 +4,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from sgc_diffusion import SemanticCompressionPipeline
-from sgc_diffusion.synthesis.color_matching import match_color
+from sgc_diffusion.synthesis.color_matching import limit_chroma, match_color
 from sgc_diffusion.synthesis.conditioning import color_planes, label_planes, upsample_color
 from sgc_diffusion.synthesis.first_stage import decode_latents, downsampling_factor, encode_image
 from sgc_diffusion.synthesis.latent_diffusion import build_scheduler, denoise, label_predictor, select_timesteps
@@ -181,7 +181,7 @@ def test_noise_makes_up_for_the_variance_that_a_smooth_start_lacks(tiny_pipeline
         return torch.zeros_like(latents)
 
     noise = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
-    denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, detail_fill=fill)
+    denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, variance_fill=fill)
     alpha = float(scheduler.alphas_cumprod[int(timesteps[0])])
     assert 0.2 < alpha < 0.8
     assert seen[0].var().item() == pytest.approx(1.0 if fill else 1 - alpha, abs=0.03)
@@ -199,7 +199,7 @@ def variance_of_start(trained, strength, fill):
 
     denoise(
         predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z,
-        detail_fill=fill, is_interrupted=lambda: True,
+        variance_fill=fill, is_interrupted=lambda: True,
     )  # fmt: skip
     assert len(seen) == 1
     return seen[0].var().item(), 1 - float(scheduler.alphas_cumprod[int(timesteps[0])])
@@ -225,15 +225,15 @@ def embedded():
 def test_a_picture_nears_the_smooth_base_as_the_strength_falls(embedded, landscape):
     payload = embedded.analyze(landscape(256, 256))
     base = (upsample_color(payload.color_map, 256, 256) / 2 + 0.5).permute(1, 2, 0).numpy()
-    fill, distances = embedded.config.detail_fill, []
+    fill, distances = embedded.config.variance_fill, []
     for strength in (0.01, 0.1, 0.3):
-        drawn = embedded(payload, strength=strength, output_type="np").images[0]
+        drawn = embedded(payload, preset="fine", strength=strength, output_type="np").images[0]
         distances.append(255 * np.sqrt(np.mean((drawn - base) ** 2)))
-    embedded.register_to_config(detail_fill=0.0)
-    plain = embedded(payload, strength=0.01, output_type="np").images[0]
-    embedded.register_to_config(detail_fill=fill)
+    embedded.register_to_config(variance_fill=0.0)
+    plain = embedded(payload, preset="fine", strength=0.01, output_type="np").images[0]
+    embedded.register_to_config(variance_fill=fill)
     assert fill > 1 and (np.diff(distances) > 0).all()
-    drawn = embedded(payload, strength=0.01, output_type="np").images[0]
+    drawn = embedded(payload, preset="fine", strength=0.01, output_type="np").images[0]
     assert 255 * np.sqrt(np.mean((drawn - plain) ** 2)) < 1
     assert distances[0] - 255 * np.sqrt(np.mean((plain - base) ** 2)) < 1
 
@@ -251,3 +251,21 @@ def test_the_gain_scales_the_noise_that_is_started_from():
         timesteps = select_timesteps(scheduler, 1, 1.0, torch.device("cpu"))
         denoise(predict, scheduler, torch.zeros_like(noise), noise, timesteps, lambda i, t, z: z, noise_gain=gain)
     assert torch.allclose(seen[1], 1.5 * seen[0])
+
+
+def mean_chroma(pixels):
+    return float((pixels.amax(dim=0) - pixels.amin(dim=0)).mean() * 127.5)
+
+
+def test_a_grey_picture_is_drawn_grey_and_a_colorful_one_keeps_its_colors():
+    numbers = np.random.default_rng(0)
+    grey = np.repeat(numbers.integers(40, 220, (8, 8, 1), dtype=np.uint8), 3, axis=2)
+    drawn = upsample_color(grey, 64, 64) + 0.1 * torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    drawn = drawn.clamp(-1, 1)
+    limited = limit_chroma(match_color(drawn, grey), grey)
+    assert mean_chroma(drawn) > 10 and mean_chroma(limited) <= 1
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    assert ((limited - match_color(drawn, grey)) * luma).sum(dim=0).abs().max() < 1e-5
+    colorful = np.tile(np.array([200, 90, 30], np.uint8), (8, 8, 1))
+    drawn = upsample_color(colorful, 64, 64) + 0.1 * torch.randn(3, 64, 64)
+    assert torch.allclose(limit_chroma(drawn, colorful), drawn, atol=1e-5)

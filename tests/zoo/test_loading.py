@@ -194,10 +194,10 @@ def test_presets_are_valid_recipes_and_can_be_chosen(tiny_pipeline, landscape):
 
     for name in PRESETS:
         DecoderRecipe(**preset_values(name))
-    assert DecoderRecipe(**preset_values("landscape-256")) == DecoderRecipe()
+    assert DecoderRecipe(**preset_values("fine")) == DecoderRecipe()
     recipe = tiny_pipeline.analyze(landscape(32, 32), preset="paper").recipe
     assert (recipe.scheduler, recipe.num_inference_steps, recipe.guidance_scale) == ("ddim", 200, 2.0)
-    with pytest.raises(ValueError, match="`preset` must be one of sdedit, landscape-256, fast, paper"):
+    with pytest.raises(ValueError, match="`preset` must be one of fast, standard, fine, sdedit, paper"):
         tiny_pipeline.analyze(landscape(32, 32), preset="slow")
 
 
