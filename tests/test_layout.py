@@ -17,7 +17,7 @@ STOREYS = (
     {"bitstream", "analysis", "synthesis", "zoo", "training"},
     {"pipeline"},
     {"families"},
-    {"conversion", "evaluation", "pillow_plugin"},
+    {"archive", "conversion", "evaluation", "pillow_plugin"},
     {"cli"},
     {"__main__"},
 )

@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
@@ -22,7 +22,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from sgc_diffusion.analysis.metadata import read_exif, read_profile
 from sgc_diffusion.analysis.sample_range import SampleRangeError, array_to_bytes, is_deep, plane_to_bytes
 
-ImageInput = Image.Image | np.ndarray | str | Path
+ImageInput = Image.Image | np.ndarray | str | Path | bytes
 
 WORKING_PIXELS = 2**22  # colors and labels need no more: 64×64 cells of color, segmenters see about a megapixel
 DRAFTED_SIDE = 16  # pixels that a JPEG decoder leaves at least; it takes the padding of narrow pictures for colors
@@ -86,7 +86,7 @@ def load_picture(
     A large JPEG file is reduced while it is decoded, so that giving its path takes little memory.
 
     Args:
-        image: path of a picture file, or what `to_rgb` takes.
+        image: path of a picture file, its bytes, or what `to_rgb` takes.
         max_pixels: a picture with more is reduced by a whole factor; None keeps every picture whole.
         keep_alpha: transparency stays by itself, instead of laying the picture over white.
         keep_profile: RGB and gray pixels stay in the colors of their ICC profile, instead of sRGB.
@@ -97,6 +97,8 @@ def load_picture(
     """
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), _Wishes(max_pixels, keep_alpha, keep_profile))
+    if isinstance(image, bytes):
+        return _read_stream(io.BytesIO(image), "`image`", _Wishes(max_pixels, keep_alpha, keep_profile))
     is_rounded = isinstance(image, (np.ndarray, Image.Image)) and is_deep(image)
     if isinstance(image, np.ndarray):
         image = array_to_bytes(image)
@@ -173,8 +175,14 @@ def _register_plugins() -> None:
 
 
 def _read_file(path: Path, wishes: _Wishes) -> LoadedPicture:
+    with open(path, "rb") as file:
+        return _read_stream(file, str(path), wishes)
+
+
+def _read_stream(file: BinaryIO, name: str, wishes: _Wishes) -> LoadedPicture:
+    """Read a picture file that is open; `name` stands for it in messages."""
     _register_plugins()
-    with open(path, "rb") as file, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow still refuses what is twice as large as it warns of
         try:
             image = Image.open(file, formats=[name for name in Image.OPEN if name not in NOT_PICTURES])
@@ -186,13 +194,13 @@ def _read_file(path: Path, wishes: _Wishes) -> LoadedPicture:
         except MemoryError:
             raise
         except SampleRangeError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{name}: {error}") from error
         except Image.DecompressionBombError as error:
-            raise ValueError(f"{path} declares too many pixels to be opened safely: {error}") from error
+            raise ValueError(f"{name} declares too many pixels to be opened safely: {error}") from error
         except UnidentifiedImageError as error:
-            raise ValueError(f"{path} is not a picture that Pillow {Image.__version__} can read") from error
+            raise ValueError(f"{name} is not a picture that Pillow {Image.__version__} can read") from error
         except Exception as error:  # plug-ins raise anything
-            raise ValueError(f"{path} is damaged or cut short: {error}") from error
+            raise ValueError(f"{name} is damaged or cut short: {error}") from error
 
 
 def _reduction(size: tuple[int, int], max_pixels: int) -> int:
