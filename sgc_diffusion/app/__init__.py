@@ -69,7 +69,7 @@ def build_app(pipeline: Any, examples: Sequence[str | Path] = ()) -> gr.Blocks:
             color = gr.Image(label="Sent: colors", interactive=False, min_width=300, elem_id="colors")
         with gr.Accordion("Paint on the label map, and draw again", open=True):
             gr.HTML(views.legend(taxonomy))
-            brush = gr.Brush(colors=colors, default_color=colors[1], color_mode="fixed", default_size=40)
+            brush = gr.Brush(colors=[*colors], default_color=colors[1], color_mode="fixed", default_size=40)
             tools: dict[str, Any] = {"brush": brush, "transforms": (), "sources": (), "layers": False}
             editor = gr.ImageEditor(type="pil", label="Labels", elem_id="paint", **tools)
             repaint = gr.Button("Draw what I painted", elem_id="repaint")
@@ -153,7 +153,7 @@ def _show(visit: work.Visit, picture: Image.Image) -> list[Any]:
         (visit.original, picture),
         views.byte_bar(parts, visit.num_layers, visit.original.size),
         gr.Slider(maximum=max(1, num_layers), value=visit.num_layers, visible=num_layers > 0),
-        gr.AnnotatedImage((base, masks), color_map=views.region_colors(payload)),
+        gr.AnnotatedImage((base, [*masks]), color_map=views.region_colors(payload)),
         views.color_picture(payload),
         {"background": label_picture, "layers": [], "composite": label_picture},
         gr.DownloadButton(value=file, interactive=True),
