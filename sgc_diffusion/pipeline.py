@@ -180,6 +180,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        honest: bool = False,
+        target_distance: float | None = None,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
         sealed: bool = False,
@@ -202,6 +204,12 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             num_candidates: how many seeds of the noise are tried, 1 … 65536; the payload holds the best, see
                 `analysis.by_synthesis`. Each is drawn in one step by the few-step head, which draws from a seed much
                 the same as the denoiser does, or, without one, as the file will be.
+            honest: draw the picture once, in one step where there is a head for that, and compare drawing and likeness
+                with the original in deep features (`features.deep_distance`, extra `importance`): where the likeness is
+                nearer, the file says not to draw.
+            target_distance: how far, in these features, the picture of the file may be from the original, instead of a
+                budget or a quality: the file gets as many detail levels as that takes. 0 is lossless, 0.1 hard to tell
+                apart, 0.3 an ordinary drawing.
             keep_alpha: a picture with transparent pixels keeps its alpha: exactly with a `quality`, else as exactly as
                 a quarter of the budget, or 64 bytes without one, allow. False lays it over white.
             keep_metadata: the ICC profile of RGB or gray pixels, which then stay as they are, and the EXIF data, whose
@@ -224,6 +232,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            honest=honest,
+            target_distance=target_distance,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
             sealed=sealed,
@@ -256,6 +266,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         quality: float | None = None,
         class_weights: Mapping[str, float] | None = None,
         num_candidates: int = 1,
+        honest: bool = False,
+        target_distance: float | None = None,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
         key: bytes | Passphrase | None = None,
@@ -280,6 +292,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             quality=quality,
             class_weights=class_weights,
             num_candidates=num_candidates,
+            honest=honest,
+            target_distance=target_distance,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
             sealed=key is not None,

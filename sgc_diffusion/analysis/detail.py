@@ -2,24 +2,36 @@
 
     picture, payload of labels and colors ──exact state──▶ levels 0, 1, 2 … ──until quality or budget──▶ payload
 
-A level is left out where it says nothing. Under a budget the levels of a picture are nested, whatever the budget, so
-that more bytes give all that fewer give.
+A level is left out where it says nothing. Under a budget the levels of a picture are nested, whatever the budget, and
+the last may be a part, so that more bytes give all that fewer give.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from sgc_diffusion.payload import DetailLevel, SemanticPayload
-from sgc_diffusion.payload.detail import FIRST_KIND, LOSSLESS, DetailState, coarsened, exact_state, likeness
+from sgc_diffusion.payload.detail import (
+    FIRST_KIND,
+    LOSSLESS,
+    MAX_PSNR_HALVES,
+    DetailState,
+    exact_state,
+    likeness,
+    partly,
+    says_nothing_new,
+)
 
 MAX_QUALITY = 100  # every pixel exact
 # The quality from which each level is there; between 35 and 95 it is about the PSNR of what JPEG gives at that quality.
 LEVEL_QUALITIES = (5, 12, 22, 35, 52, 68, 80, 86, 90, 93, 95, 96, 97, 98, 99, 100)
 HANDOVER_BYTES = 300  # what labels and colors may take of a larger budget; detail is worth more from there on
+LEAST_SHARE = 0.02  # of the bytes for detail that must be left for a part of a level to be worth the search
+FIRST_TOLD_LEVEL, MAX_TOLD_PIXELS = 5, 2**22  # which levels tell their PSNR, in pictures of which size
 CLEARLY_WORSE = 1.05  # times the error: a level coarser than one so much worse is not looked at
 
 
@@ -37,7 +49,7 @@ def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> Se
         finest: the last level, 0 … 15; 15 makes the picture exact.
     """
     state = exact_state(picture, payload.color_map)
-    return payload.with_layers(*_levels(state, finest))
+    return payload.with_layers(*(_with_psnr(layer, picture) for layer in _levels(state, finest)))
 
 
 def fit_detail(
@@ -46,7 +58,7 @@ def fit_detail(
     num_bytes: int,
     count_last_layer: Callable[[SemanticPayload], int],
 ) -> SemanticPayload:
-    """Return a payload with as many detail levels as fit.
+    """Return a payload with as many detail levels as fit, and a part of the next one.
 
     Args:
         payload: of labels, colors and maybe layers that come before detail.
@@ -57,14 +69,50 @@ def fit_detail(
     Returns:
         The payload; without a last level that would only make the likeness worse, as the coarsest ones can.
     """
-    state = exact_state(picture, payload.color_map)
+    state, left = exact_state(picture, payload.color_map), num_bytes
     for layer in _levels(state, LOSSLESS):
-        larger = payload.with_layers(layer)
-        num_bytes -= count_last_layer(larger)
-        if num_bytes < 0:
+        larger = payload.with_layers(_with_psnr(layer, picture))
+        size_bytes = count_last_layer(larger)
+        if size_bytes > left:
+            if left >= LEAST_SHARE * num_bytes:
+                payload = _add_part(payload, layer, picture, left, count_last_layer)
             break
-        payload = larger
+        payload, left = larger, left - size_bytes
     return without_worse_levels(payload, picture)
+
+
+def _add_part(
+    payload: SemanticPayload,
+    layer: DetailLevel,
+    picture: np.ndarray,
+    num_bytes: int,
+    count_last_layer: Callable[[SemanticPayload], int],
+) -> SemanticPayload:
+    """Return the payload with as many bands of a level as fit into so many bytes, found by bisection."""
+    last = _highest(payload)
+    before = None if last is None else last.level
+
+    def with_part(num_bands: int) -> DetailLevel:
+        state = partly(layer.finest, layer.level, num_bands, before)
+        return _with_psnr(DetailLevel(layer.kind, state, num_bands=num_bands), picture)
+
+    fits, too_many = 0, len(layer.finest.bands)
+    while too_many - fits > 1:
+        num_bands = (fits + too_many) // 2
+        if count_last_layer(payload.with_layers(with_part(num_bands))) <= num_bytes:
+            fits = num_bands
+        else:
+            too_many = num_bands
+    return payload.with_layers(with_part(fits)) if fits else payload
+
+
+def _with_psnr(layer: DetailLevel, picture: np.ndarray) -> DetailLevel:
+    """Return a level that tells the PSNR of its likeness, where that costs neither many bytes nor much time."""
+    if layer.level < FIRST_TOLD_LEVEL or layer.level == LOSSLESS or picture[..., 0].size > MAX_TOLD_PIXELS:
+        return layer
+    error = max(_error(layer.state, picture), 1e-6)
+    halves = round(20 * math.log10(255**2 / error))
+    return replace(layer, psnr_halves=min(max(halves, 1), MAX_PSNR_HALVES))
 
 
 def without_worse_levels(payload: SemanticPayload, picture: np.ndarray) -> SemanticPayload:
@@ -92,32 +140,32 @@ def squared_error(payload: SemanticPayload, picture: np.ndarray) -> float:
         payload: of labels, colors and detail levels.
         picture: (H, W, 3) uint8, of the payload's size.
     """
-    last = next((layer for layer in reversed(payload.layers) if isinstance(layer, DetailLevel)), None)
+    last = _highest(payload)
     nothing = DetailState(payload.height, payload.width, payload.color_map, ())
-    decoded = likeness(nothing if last is None else last.state)
+    return _error(nothing if last is None else last.state, picture)
+
+
+def _error(state: DetailState, picture: np.ndarray) -> float:
+    """Return the mean square error of the likeness of a state."""
+    decoded = likeness(state)
     return float(np.mean(np.square(decoded.astype(np.int16) - picture, dtype=np.float32), dtype=np.float64))
+
+
+def _highest(payload: SemanticPayload) -> DetailLevel | None:
+    """Return the finest detail level of a payload."""
+    return next((layer for layer in reversed(payload.layers) if isinstance(layer, DetailLevel)), None)
 
 
 def is_lossless(payload: SemanticPayload) -> bool:
     """Return whether a payload holds every pixel of the picture."""
-    return any(layer.kind == FIRST_KIND + LOSSLESS for layer in payload.layers)
+    last = _highest(payload)
+    return last is not None and last.level == LOSSLESS and last.num_bands is None
 
 
 def _levels(state: DetailState, finest: int) -> Iterator[DetailLevel]:
     """Yield the levels up to the finest that each say something that the one before does not."""
-    bands = None
+    last = None
     for level in range(finest + 1):
-        values = [band.values for band in coarsened(state, level).bands]
-        if level in (finest, LOSSLESS) or not _same(bands, values):
+        if level in (finest, LOSSLESS) or not says_nothing_new(state, level, last):
             yield DetailLevel(FIRST_KIND + level, state)
-        bands = values
-
-
-def _same(first: list[np.ndarray | None] | None, second: list[np.ndarray | None]) -> bool:
-    """Return whether two lists of the bands' values are the same; before the first level nothing is known."""
-    if first is None:
-        return all(values is None for values in second)
-    return all(
-        (mine is None) == (other is None) and (mine is None or other is None or np.array_equal(mine, other))
-        for mine, other in zip(first, second, strict=True)
-    )
+        last = level

@@ -31,10 +31,12 @@ from sgc_diffusion.analysis.detail import (
     level_of_quality,
 )
 from sgc_diffusion.analysis.extras import collect_extras
+from sgc_diffusion.analysis.honesty import judge, reach_distance
 from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
+from sgc_diffusion.features.deep_distance import load_deep_distance
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
 from sgc_diffusion.payload.scalars import plain_integer
@@ -66,6 +68,8 @@ class EncodingOptions(TypedDict, total=False):
     quality: float | None
     class_weights: Mapping[str, float] | None
     num_candidates: int
+    honest: bool
+    target_distance: float | None
     keep_alpha: bool
     keep_metadata: bool
 
@@ -97,6 +101,9 @@ class EncoderSettings:
         class_weights: class name → how much a wrong label counts where the picture shows that class, for the choice
             under a budget; 1 for classes that are not named.
         num_candidates: how many seeds of the noise are tried, 1 … 65536; see `by_synthesis`.
+        honest: the picture is drawn once, and where the likeness is nearer to the original the file says not to draw.
+        target_distance: how far the picture of the file may be from the original, see `honesty`, in place of a quality
+            or a budget: as many detail levels are written as it takes.
         keep_alpha: a picture with transparent pixels keeps its alpha, see `extras`; else it is laid over white.
         keep_metadata: ICC profile and EXIF data are kept, and the colors stay those of the profile.
         sealed: the budget is that of a file that a key seals.
@@ -113,6 +120,8 @@ class EncoderSettings:
     quality: float | None = None
     class_weights: Mapping[str, float] | None = None
     num_candidates: int = 1
+    honest: bool = False
+    target_distance: float | None = None
     keep_alpha: bool = True
     keep_metadata: bool = False
     sealed: bool = False
@@ -130,6 +139,11 @@ class EncoderSettings:
                 raise ValueError("`quality` and a budget are both given; give one of them")
             if not (_is_number(self.quality) and 0 <= self.quality <= MAX_QUALITY):
                 raise ValueError(f"`quality` must be a number from 0 to {MAX_QUALITY}, got {self.quality!r}")
+        if self.target_distance is not None:
+            if self.has_budget or self.quality is not None:
+                raise ValueError("`target_distance` is given beside a budget or a `quality`; give one of them")
+            if not (_is_number(self.target_distance) and 0 <= self.target_distance < math.inf):
+                raise ValueError(f"`target_distance` must be a number, 0 or more, got {self.target_distance!r}")
         if not (_is_integer(self.num_candidates) and 1 <= self.num_candidates <= MAX_CANDIDATES):
             raise ValueError(
                 f"`num_candidates` must be an integer from 1 to {MAX_CANDIDATES}, got {self.num_candidates!r}"
@@ -172,7 +186,8 @@ def encode_pictures(
         segment: (RGB pictures, number of cells) → for each its (h, w) uint8 map of about as many cells, with ids of the
             settings' taxonomy.
         count_bytes: size of the file of a payload.
-        draw: payload → the picture that it gives, RGB; asked only if there are several candidates.
+        draw: payload → the picture that it gives, RGB; asked only if there are several candidates, or where a drawing
+            is to be compared with the original.
         count_layer_bytes: what a label or color layer adds to a file; if None, it is told from whole files, which takes
             a little longer.
         count_last_layer: what the last layer of a payload adds to its file; if None, it is told from whole files.
@@ -230,7 +245,9 @@ def _encode_picture(
         warnings.warn(text, RoundedSamplesWarning, stacklevel=4)
     if settings.num_candidates > 1:
         payload = choose_seed(picture.image, payload, draw, int(settings.num_candidates))
-    return payload
+    if settings.target_distance is not None:
+        return reach_distance(payload, read_pixels(), settings.target_distance, draw, load_deep_distance())
+    return judge(payload, read_pixels(), draw, load_deep_distance()).payload if settings.honest else payload
 
 
 def _read_pixels(image: ImageInput, settings: EncoderSettings, budget: int | None) -> np.ndarray:

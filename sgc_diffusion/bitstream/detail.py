@@ -66,12 +66,18 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
 
 
 def _encode(
-    before: DetailState, level: int, choices: TransformChoices, truth: list[np.ndarray], *, in_place: bool = False
+    before: DetailState,
+    level: int,
+    choices: TransformChoices,
+    truth: list[np.ndarray],
+    *,
+    in_place: bool = False,
+    num_bands: int | None = None,
 ) -> tuple[bytes, DetailState]:
     decider = EncodingDecider()
     if before.choices is None:
         code_choices(decider, choices)
-    after = _refined(before, level, choices, decider, truth, in_place=in_place)
+    after = _refined(before, level, choices, decider, truth, in_place=in_place, num_bands=num_bands)
     return decider.encoder.finish(), after
 
 
@@ -83,42 +89,57 @@ def _refined(
     truth: list[np.ndarray] | None,
     *,
     in_place: bool = False,
+    keeps_bands: bool = False,
+    num_bands: int | None = None,
 ) -> DetailState:
-    """Return what is known after a level whose decisions `decider` answers."""
+    """Return what is known after a level whose decisions `decider` answers.
+
+    With `in_place` the arrays are those of the state before, with `keeps_bands` not its bands, which say what it knew.
+    """
 
     def find_lows(bands: list[Band]) -> list[np.ndarray]:
         coefficients = known_coefficients(bands, coarser_than=1)
         return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
-    bands = list(before.bands) if in_place else [replace(band) for band in before.bands]
+    bands = list(before.bands) if in_place and not keeps_bands else [replace(band) for band in before.bands]
     weights = load_detail_tables()["weights"]
-    PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level)
+    PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level, num_bands)
     return replace(before, bands=tuple(bands), choices=choices)
 
 
-def encode_level(after: DetailState, level: int, before: DetailState) -> bytes:
+def encode_level(
+    after: DetailState, level: int, before: DetailState, *, in_place: bool = False, num_bands: int | None = None
+) -> bytes:
     """Encode what one state knows beyond another: the inverse of `decode_level`.
 
     Args:
         after: of `decode_level` with this level and `before`.
         level: its number, 0 … 15.
         before: what the levels below it gave, or `nothing_known`.
+        in_place: `before` may be changed, which saves its memory.
+        num_bands: how many bands, in coding order, are taken to the level; None for all.
 
     Raises:
         ValueError: a state that knows nothing.
     """
     if after.choices is None:
         raise ValueError("`after` must come from at least one level, got a state that knows nothing")
-    return _encode(before, level, after.choices, [band.phases() for band in after.bands])[0]
+    truth = [band.phases() for band in after.bands]
+    return _encode(before, level, after.choices, truth, in_place=in_place, num_bands=num_bands)[0]
 
 
-def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
+def decode_level(
+    body: bytes, level: int, before: DetailState, *, in_place: bool = False, num_bands: int | None = None
+) -> DetailState:
     """Decode one level.
 
     Args:
         body: of the level.
         level: its number, 0 … 15.
         before: what the levels below it gave, or `nothing_known`; it is left as it is.
+        in_place: the arrays of `before` are refined, so that memory never holds two states; it then knows more than
+            its bands say, until `payload.detail.forget_unfinished` takes that back.
+        num_bands: how many bands, in coding order, were taken to the level; None for all.
 
     Returns:
         What is known now.
@@ -128,7 +149,7 @@ def decode_level(body: bytes, level: int, before: DetailState) -> DetailState:
     """
     decider = DecodingDecider(body)
     choices = code_choices(decider, None) if before.choices is None else before.choices
-    after = _refined(before, level, choices, decider, None)
+    after = _refined(before, level, choices, decider, None, keeps_bands=True, in_place=in_place, num_bands=num_bands)
     decider.decoder.finish()
     return after
 

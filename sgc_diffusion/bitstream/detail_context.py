@@ -17,7 +17,8 @@ The next bit of |c| is asked for with the sum of the log-odds of five tables at 
 The features: the sums of the sizes of the two neighbors left and right, the two above and below, the four at the
 corners, the two two columns away, the two two rows away; the size of the parent (row ⌊i/2⌋, column ⌊j/2⌋ of the next
 coarser scale, same orientation), of the cousin (the same place in HL for LH; the mean of HL and LH, rounded down, for
-HH), of the same place in Y, and in Co for Cg; the sum of the sizes of the four nearest neighbors of that place in Y.
+HH; of two bands of which one alone is known, that one), of the same place in Y, and in Co for Cg; the sum of the sizes
+of the four nearest neighbors of that place in Y.
 
 A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
 

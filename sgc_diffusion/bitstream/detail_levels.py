@@ -8,9 +8,18 @@ the next lower one that the file holds, and level 15 makes the picture exact. Th
 | 1 | u8 | bits 4–7: n minus the number of the level that this one is built on, 0 for the first level of a file |
 | … | bytes | the stream of the level, see "Coder of the detail levels"; bits 0–3 of the byte above are its first byte |
 
-Where other layers steer the detail, bits 0–3 of the first byte are 15, and the stream follows whole after a byte of its
-own, which names them: 1 is the importance layer, 2 the regions layer, 3 both. All levels of a file MUST name the same
-layers, and these MUST be there; see "What importance and regions do to the detail".
+Where bits 0–3 of the first byte are 15, a byte of flags comes next, then what they announce, then the stream whole:
+
+| flag | announces | meaning |
+|---|---|---|
+| 1 | – | the importance layer steers the detail |
+| 2 | – | the regions layer does; see "What importance and regions do to the detail" |
+| 4 | u8, 1 … 127 | PSNR of the picture of this level, over all of R, G, B, in half decibels; no decoder needs it |
+| 8 | u8, at least 1 | a part: only so many bands, the first in coding order, but not all, get to this level |
+
+At least one flag MUST be set, and no other. All levels of a file MUST name the same layers that steer, and these MUST
+be there. The bands that a part leaves out stay as they were; a level MUST NOT be built on a part. So a file may end
+within a level, where a budget does.
 
 A level that is not built on the next lower one of its file MUST be rejected. A reader MUST also reject a level that
 calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
@@ -42,6 +51,33 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 `ENERGY_LIMITS` are 8 10 14 19 25 33 45 60 80 107 143 191 256 341 456 608 812
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
+**Example**, `tests/golden/detail-tiny.sgc`, 44 bytes: 2 rows of 3 pixels, exact.
+
+    53 47 43 01 07 02 01 00 00 d6 ca 02 00 02 04 1e
+    02 00 9c 17 15 4e 6b 00 05 d5 ca b4 97 7e 0d 8d
+    85 b5 38 ad 19 b7 e0 36 3f 95 3e cb
+
+| bytes | part | meaning |
+|---|---|---|
+| `53 47 43 01 07 02 01 00 00` | header | 3 × 2 pixels |
+| `d6 ca` | checksum | of header, labels and colors |
+| `02 00 02` | label layer | one cell |
+| `04 1e 02 00 9c` | color layer | one cell of (85, 66, 47), which also is the smooth base of each pixel |
+| `17` | type | 23 = 8 + 15: detail level 15 |
+| `15` | length | the body has 21 bytes |
+| `4e 6b` | checksum | 0x6b4e, of the type and the body |
+| `00` | base, lanes | built on no level; k = 0: one lane |
+| `05 d5 ca b4` | state | 0x05d5cab4 |
+| `97 7e 0d 8d 85 b5 38 ad 19 b7 e0 36 3f 95 3e cb` | words | eight |
+
+The picture is too small to be split: each channel is one low band of 2 rows and 3 columns, known down to plane 12.
+After 60 decisions for the choices of the transform, all 0, Y is asked for planes 11 to 3, whether any |c| reaches 2^p:
+nine times 0. At plane 2 it is 1, and so is the answer for its only block. The turns then code the bits of the cells
+(0, 0) (0, 2): 1 0, and the sign of (0, 0): 1; of (1, 1): 0; of (0, 1): 0; and of (1, 0) (1, 2): 1 0, and the sign of
+(1, 0): 1. So far Y is (−4, 0, 0), (−4, 0, 0). After plane 0 it is (−5, −3, −2), (−5, −2, 0), Co is (0, 4, 6),
+(4, 4, 6), Cg is (−1, 2, 1), (0, 2, −2), and the state is 0x10000. The base has Y 66, Co 38 and Cg 0 everywhere, so the
+first pixel is that of Y 61, Co 38, Cg −1: (81, 61, 43).
+
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
 is 0297217a64f626adf1b1e54ee9956dfce5df5f2ed4bee302b7d62bc70965b5e7.
 """
@@ -51,6 +87,7 @@ from __future__ import annotations
 import numpy as np
 
 from sgc_diffusion.bitstream.detail import decode_level, encode_level
+from sgc_diffusion.bitstream.detail_head import DetailHead, named_kinds, read_head
 from sgc_diffusion.bitstream.detail_probability import TABLE_FILE
 from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.bitstream.layer_coder import DecodedLayers, LayerCoder
@@ -61,16 +98,13 @@ from sgc_diffusion.payload.detail import (
     DetailState,
     active_blocks,
     coarsened,
+    forget_unfinished,
     nothing_known,
     same_state,
 )
 from sgc_diffusion.payload.importance import IMPORTANCE_KIND, ImportanceLayer
 from sgc_diffusion.payload.regions import REGIONS_KIND, RegionsLayer
 from sgc_diffusion.payload.steering import Steering
-
-_BASE_SHIFT = 4  # bits of the first byte that belong to the stream
-_STEERED = (1 << _BASE_SHIFT) - 1  # these bits where other layers steer: no stream begins so
-_STEERING_KINDS = (IMPORTANCE_KIND, REGIONS_KIND)  # by bit of the byte that names them
 
 
 class DetailCoder(LayerCoder[DetailLevel]):
@@ -83,12 +117,11 @@ class DetailCoder(LayerCoder[DetailLevel]):
         """Set up the coder of a level, 0 … 15."""
         self.kind = FIRST_KIND + level
         self.name = f"detail {level}"
-        self.built_on_present = (*_STEERING_KINDS, *(kind for kind in DETAIL_KINDS if kind < self.kind))
+        self.built_on_present = (IMPORTANCE_KIND, REGIONS_KIND, *(kind for kind in DETAIL_KINDS if kind < self.kind))
 
     def named_bases(self, body: bytes) -> tuple[int, ...]:
         """Return the kinds of the layers that steer, and of the level below, which the first bytes name."""
-        distance = body[0] >> _BASE_SHIFT if body else 0
-        return (*_steering_kinds(body), *((self.kind - distance,) if distance else ()))
+        return named_kinds(body, self.kind)
 
     def encode(self, layer: DetailLevel, before: DecodedLayers) -> bytes:
         """Write what the level knows beyond the one below it.
@@ -113,35 +146,38 @@ class DetailCoder(LayerCoder[DetailLevel]):
             known, distance = start, 0
         else:
             known, distance = coarsened(layer.finest, lower.level), layer.kind - lower.kind
+            if lower.num_bands is not None:
+                raise ValueError(f"`layers` hold detail {layer.level} after a part of detail {lower.level}; drop one")
             if layer.finest is not lower.finest and not same_state(known, lower.state):
                 raise ValueError(
                     f"`layers` must refine each other, got detail {layer.level} of another picture than "
                     f"detail {lower.level}"
                 )
-        stream = encode_level(layer.finest, layer.level, known)
-        if start.steering is not None:
-            names = sum(1 << _STEERING_KINDS.index(kind) for kind in _kinds_in(start.steering))
-            return bytes([_STEERED | distance << _BASE_SHIFT, names]) + stream
-        return bytes([stream[0] | distance << _BASE_SHIFT]) + stream[1:]
+        # `known` was made for this, so that it may change
+        stream = encode_level(layer.finest, layer.level, known, in_place=True, num_bands=layer.num_bands)
+        kinds = () if start.steering is None else _kinds_in(start.steering)
+        return DetailHead(distance, kinds, layer.psnr_halves, layer.num_bands).before(stream)
 
     def decode(self, body: bytes, before: DecodedLayers) -> DetailLevel:
         """Read what `encode` wrote; the lower levels then share the arrays of this one."""
-        lower, kinds = _highest(before), _steering_kinds(body)
-        if self.named_bases(body) != (*kinds, *(() if lower is None else (lower.kind,))):
+        lower, (head, stream) = _highest(before), read_head(body)
+        named = (*head.steering_kinds, *(() if lower is None else (lower.kind,)))
+        if self.named_bases(body) != named or (lower is not None and lower.num_bands is not None):
             raise CorruptSectionError(f"Layer {self.name} is not built on the level below it in the file")
-        start = _start(before, kinds)
+        start = _start(before, head.steering_kinds)
         if lower is not None and lower.finest.steering != start.steering:
             raise CorruptSectionError(f"Layer {self.name} is steered by other layers than the level below it")
+        if head.num_bands is not None and head.num_bands >= len(start.bands):
+            raise CorruptSectionError(f"Layer {self.name} is a part of more bands than there are")
         known = start if lower is None else lower.state
-        if kinds:
-            if body[1] >= 1 << len(_STEERING_KINDS):
-                raise CorruptSectionError(f"Layer {self.name} names layers that steer no detail")
-            stream = body[2:]
-        else:
-            stream = bytes([body[0] & _STEERED]) + body[1:] if body else body
-        state = decode_level(stream, self.kind - FIRST_KIND, known)
-        _require_no_empty_blocks(known, state)
-        layer = DetailLevel(self.kind, state)
+        _thaw(known)
+        try:
+            state = decode_level(stream, self.kind - FIRST_KIND, known, in_place=True, num_bands=head.num_bands)
+            _require_no_empty_blocks(known, state)
+        except BaseException:  # the lower levels go on without this one
+            forget_unfinished(known)
+            raise
+        layer = DetailLevel(self.kind, state, head.psnr_halves, head.num_bands)
         for other in before.layers:
             if isinstance(other, DetailLevel):
                 other.share(state)
@@ -149,13 +185,6 @@ class DetailCoder(LayerCoder[DetailLevel]):
 
 
 DETAIL_LEVELS = tuple(DetailCoder(kind - FIRST_KIND) for kind in DETAIL_KINDS)
-
-
-def _steering_kinds(body: bytes) -> tuple[int, ...]:
-    """Return the kinds of the layers that a body says it is steered by."""
-    if len(body) < 2 or body[0] & _STEERED != _STEERED:
-        return ()
-    return tuple(kind for bit, kind in enumerate(_STEERING_KINDS) if body[1] >> bit & 1)
 
 
 def _kinds_in(steering: Steering) -> tuple[int, ...]:
@@ -179,10 +208,18 @@ def _highest(before: DecodedLayers) -> DetailLevel | None:
     return next((layer for layer in reversed(before.layers) if isinstance(layer, DetailLevel)), None)
 
 
+def _thaw(state: DetailState) -> None:
+    """Let the arrays of a state be refined in place."""
+    for band in state.bands:
+        for array in (band.values, band.active):
+            if array is not None:
+                array.flags.writeable = True
+
+
 def _require_no_empty_blocks(before: DetailState, after: DetailState) -> None:
     """Reject what decodes, but to coefficients that an encoder writes otherwise."""
     for old, new in zip(before.bands, after.bands, strict=True):
-        if new.values is None or new.values is old.values:
+        if new.values is None or new.planes == old.planes:
             continue
         if new.active is None or not new.active.any() or not np.array_equal(new.active, active_blocks(new.values)):
             raise CorruptSectionError("A detail level speaks of coefficients where it has none")

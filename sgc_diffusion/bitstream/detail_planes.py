@@ -93,10 +93,10 @@ class PlaneCoder:
         self._truth = truth or [None] * len(bands)
         self._threads = ThreadPoolExecutor(_NUM_THREADS)  # none is started for a small picture
 
-    def code_level(self, level: int) -> None:
-        """Take every band to its target plane of a level."""
+    def code_level(self, level: int, num_bands: int | None = None) -> None:
+        """Take every band, or the first ones, to the target planes of a level."""
         self._lows: list[np.ndarray] | None = None
-        for band, truth in zip(self._order, self._truth, strict=True):
+        for band, truth in zip(self._order[:num_bands], self._truth[:num_bands], strict=True):
             targets = band.target_planes(level)
             if band.rows and band.columns and any(map(operator.gt, band.planes, targets)):
                 if self._copies:

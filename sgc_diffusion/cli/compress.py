@@ -48,6 +48,16 @@ def add_compress(commands: Any) -> None:
         type=number_between(0, 100),
         help="0 to 100: how near the picture is that the file gives without a network; 100 is lossless",
     )
+    budget.add_argument(
+        "--target-distance",
+        type=number_between(0, 10),
+        help="how far the picture may be from the original in what a network sees; detail follows. 0 is lossless",
+    )
+    parser.add_argument(
+        "--honest",
+        action="store_true",
+        help="draw once and compare: the file says not to draw what is nearer to the original undrawn",
+    )
     parser.add_argument(
         "--candidates",
         type=integer(1, MAX_CANDIDATES),
@@ -76,6 +86,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
         return
     options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
     options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp, "quality": arguments.quality}
+    options |= {"honest": arguments.honest, "target_distance": arguments.target_distance}
     options |= {"keep_alpha": not arguments.no_alpha, "keep_metadata": arguments.keep_metadata}
 
     def handle(job: Job) -> Result:

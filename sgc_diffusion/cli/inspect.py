@@ -90,6 +90,7 @@ def inspect_bytes(data: bytes, name: str, key: Any = None) -> Result:
         "encrypted": summary.is_encrypted,
         "intact": summary.is_intact,
         "layers": {"header": summary.header_bytes, **summary.layer_bytes},
+        **({"psnr_db": summary.level_psnr_db} if summary.level_psnr_db else {}),
         "unknown": list(summary.unknown_layers),
         "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__},
     }

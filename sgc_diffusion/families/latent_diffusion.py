@@ -209,7 +209,7 @@ class LatentDiffusionCompressionPipeline(SemanticCompressionPipeline):
         samples = downsampling_factor(self.vae) if self.config.label_resampling == "area" else 1
         planes = label_planes(payload.label_map, self._num_classes, height, width, samples_per_side=samples)
         if self._num_other_planes == NUM_COLOR_PLANES:
-            planes = torch.cat([planes, color_planes(payload.color_map, height, width)])
+            planes = torch.cat([planes, color_planes(start_picture(payload, height, width))])
         elif self._num_other_planes:
             planes = torch.cat([planes, *self._likeness_planes(payload, height, width)])
         return planes

@@ -10,11 +10,10 @@ and the levels of a picture share the arrays of the finest.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 import numpy as np
 
-from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, make_bands, to_phases
+from sgc_diffusion.payload.detail_bands import FIRST_PLANE, NUM_LEVELS, Band, make_bands, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.layer import Layer
 from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
@@ -25,6 +24,7 @@ from sgc_diffusion.payload.steering import Steering
 FIRST_KIND = 8  # of level 0; each level is a layer of its own
 DETAIL_KINDS = range(FIRST_KIND, FIRST_KIND + NUM_LEVELS)
 LOSSLESS = NUM_LEVELS - 1
+MAX_PSNR_HALVES = 127  # half decibels
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,12 @@ class DetailLevel(Layer):
     Attributes:
         kind: 8 + the level, 8 … 23.
         finest: a state that knows them, and maybe more: what is finer than the level is no part of the layer.
+        psnr_halves: PSNR of the picture that this level gives, in half decibels, 1 … 127; 0 if it is not told.
+        num_bands: how many bands, the first in coding order, have got to this level, the others being as they were
+            before it; None for all. No other level can be built on such a part.
 
     Raises:
-        ValueError: a kind out of range, or a state that is coarser than the level.
+        ValueError: a kind, PSNR or number out of range, or a state that is coarser than the level.
 
     Example:
         >>> picture = np.zeros((20, 30, 3), np.uint8)
@@ -68,12 +71,17 @@ class DetailLevel(Layer):
 
     kind: int
     finest: DetailState = field(repr=False)
+    psnr_halves: int = 0
+    num_bands: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", plain_integer("kind", self.kind, DETAIL_KINDS[0], DETAIL_KINDS[-1]))
         if not isinstance(self.finest, DetailState):
             raise ValueError(f"`finest` must be a DetailState, got {type(self.finest).__name__}")
-        if not _knows(self.finest, self.level):
+        plain_integer("psnr_halves", self.psnr_halves, 0, MAX_PSNR_HALVES)
+        if self.num_bands is not None:
+            plain_integer("num_bands", self.num_bands, 1, len(self.finest.bands) - 1)
+        if not _knows(self.finest, self.level, self.num_bands):
             raise ValueError(f"`finest` must know the planes of level {self.level}, got a coarser state")
         _freeze(self.finest)
 
@@ -98,7 +106,8 @@ class DetailLevel(Layer):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DetailLevel):
             return NotImplemented
-        return self.kind == other.kind and (self.finest is other.finest or same_state(self.state, other.state))
+        mine, theirs = ((layer.kind, layer.psnr_halves, layer.num_bands) for layer in (self, other))
+        return mine == theirs and (self.finest is other.finest or same_state(self.state, other.state))
 
     __hash__ = None  # type: ignore[assignment] - holds arrays
 
@@ -125,9 +134,12 @@ def exact_state(picture: np.ndarray, color_map: np.ndarray, steering: Steering |
     """
     height, width = picture.shape[:2]
     channels, choices = forward(picture, color_map)
-    bands, places = make_bands(height, width, steering), [chain.from_iterable(scales) for scales in channels]
+    bands = make_bands(height, width, steering)
     for band in bands:
-        coefficients = next(places[band.channel])
+        scales = channels[band.channel]
+        coefficients = scales[0].pop(0)  # which are let go of one after the other
+        if not scales[0]:
+            scales.pop(0)
         if coefficients.size:
             band.planes = (0,) * len(band.planes)
         if coefficients.any():
@@ -152,6 +164,50 @@ def coarsened(state: DetailState, level: int) -> DetailState:
         bands.append(band)
     unchanged = all(new is old for new, old in zip(bands, state.bands, strict=True))
     return state if unchanged else replace(state, bands=tuple(bands))
+
+
+def partly(state: DetailState, level: int, num_bands: int, before: int | None) -> DetailState:
+    """Return the state after a level, or that before it in all but the first bands.
+
+    Args:
+        state: that knows the level.
+        level: 0 … 15.
+        num_bands: that get to the level.
+        before: the lower level that the others are left at; None for nothing known of them.
+    """
+    rest = make_bands(state.height, state.width, state.steering) if before is None else coarsened(state, before).bands
+    return replace(state, bands=(*coarsened(state, level).bands[:num_bands], *rest[num_bands:]))
+
+
+def says_nothing_new(state: DetailState, level: int, before: int | None) -> bool:
+    """Return whether a level of a state gives no coefficient a value that it has not after the level before.
+
+    Args:
+        state: that knows the level.
+        level: 0 … 15.
+        before: a lower level, None for the first.
+    """
+    for band in state.bands:
+        targets = band.target_planes(level)
+        tops = (FIRST_PLANE,) * len(targets) if before is None else band.target_planes(before)
+        if band.values is None or targets == tops:
+            continue
+        added = [(1 << top) - (1 << target) for top, target in zip(tops, targets, strict=True)]
+        for place, bits in enumerate(added):
+            due = band.by_class([int(place == index) for index in range(len(added))]) if len(added) > 1 else 1
+            if ((np.abs(band.values) & bits) * due).any():
+                return False
+    return True
+
+
+def forget_unfinished(state: DetailState) -> None:
+    """Bring the arrays of a state back to the planes that its bands name, after a finer level broke off in them."""
+    for band in state.bands:
+        if band.values is not None and band.active is not None and band.values.flags.writeable:
+            plane = band.known_planes()
+            band.values[...] = np.sign(band.values) * (np.abs(band.values) >> plane << plane)
+            band.active[...] = active_blocks(band.values)
+    _freeze(state)
 
 
 def active_blocks(values: np.ndarray) -> np.ndarray:
@@ -188,12 +244,12 @@ def likeness(state: DetailState) -> np.ndarray:
     return inverse(coefficients, state.choices, state.color_map, state.height, state.width)
 
 
-def _knows(state: DetailState, level: int) -> bool:
-    """Return whether a state reaches a level; bands without coefficients have no planes."""
+def _knows(state: DetailState, level: int, num_bands: int | None) -> bool:
+    """Return whether the first bands of a state reach a level; bands without coefficients have no planes."""
     return all(
         not (band.rows and band.columns)
         or all(plane <= target for plane, target in zip(band.planes, band.target_planes(level), strict=True))
-        for band in state.bands
+        for band in state.bands[:num_bands]
     )
 
 

@@ -17,7 +17,7 @@ band. The first level of a file holds the mixes and the filters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,8 +61,8 @@ def to_ycocg(rgb: np.ndarray) -> np.ndarray:
     return np.stack([middle + (greenness >> 1), orange, greenness])
 
 
-def from_ycocg(channels: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) uint8 from YCoCg-R (3, h, w) int16, clipped to 0 … 255."""
+def from_ycocg(channels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Return (h, w, 3) uint8 from YCoCg-R (3, h, w) int16, an array or one a channel, clipped to 0 … 255."""
     luma, orange, greenness = channels
     middle = luma - (greenness >> 1)
     blue = middle - (orange >> 1)
@@ -84,16 +84,19 @@ def forward(
         [low] alone, the others [hl, lh, hh]. And the choices.
     """
     height, width = picture.shape[:2]
-    planes = np.empty((3, height, width), dtype=np.int16)
+    planes = [np.empty((height, width), dtype=np.int16) for _ in range(3)]
     for start in range(0, height, _STRIP_ROWS):
-        planes[:, start : start + _STRIP_ROWS] = to_ycocg(picture[start : start + _STRIP_ROWS])
+        strip = slice(start, start + _STRIP_ROWS)
+        for plane, converted in zip(planes, to_ycocg(picture[strip]), strict=True):
+            plane[strip] = converted
     filters = (
         choices.filters
         if choices
         else np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
     )
-    base = _low_base(color_map, height, width)
-    channels = [wavelet.split(*parts) for parts in zip(planes, filters, base, (True, False, False), strict=True)]
+    base, channels = _low_base(color_map, height, width), []
+    for channel in range(3):
+        channels.append(wavelet.split(planes.pop(0), filters[channel], base[channel], channel == 0))
     mixes = choices.mixes if choices else choose_mixes(channels)
     for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
         mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
@@ -110,15 +113,16 @@ def inverse(
     height: int,
     width: int,
 ) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it changes; clipped to 0 … 255."""
+    """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it uses up; clipped to 0 … 255."""
     _unmix(channels, choices)
-    planes = np.empty((3, height, width), dtype=np.int16)
     base = _low_base(color_map, height, width)
-    for channel in range(3):
-        planes[channel] = wavelet.merge(channels[channel], choices.filters[channel], base[channel], channel == 0)
+    planes = [
+        wavelet.merge(channels[channel], choices.filters[channel], base[channel], channel == 0) for channel in range(3)
+    ]
     picture = np.empty((height, width, 3), dtype=np.uint8)
     for start in range(0, height, _STRIP_ROWS):
-        picture[start : start + _STRIP_ROWS] = from_ycocg(planes[:, start : start + _STRIP_ROWS])
+        strip = slice(start, start + _STRIP_ROWS)
+        picture[strip] = from_ycocg([plane[strip] for plane in planes])
     return picture
 
 

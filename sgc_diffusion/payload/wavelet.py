@@ -81,15 +81,18 @@ def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: boo
 def merge(
     scales: list[list[np.ndarray]], filters: np.ndarray, base: np.ndarray, is_luma: bool, until: int = 0
 ) -> np.ndarray:
-    """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`."""
+    """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`; uses the scales up."""
     low = scales[0][0] if len(scales) - 1 > BASE_SCALE else scales[0][0] + base
-    for scale in range(len(scales) - 2, until - 1, -1):
-        hl, lh, hh = scales[len(scales) - 1 - scale]
+    finest = len(scales) - 2
+    scales.pop(0)
+    for scale in range(finest, until - 1, -1):
+        hl, lh, hh = scales.pop(0)
         if scale < FILTERED_SCALES:
             hl = hl - predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh - predicted(low, lh.shape[0], filters[scale, 1])
         is_updated = is_luma or scale > 0
         rows_low, rows_high = _merge_axis(low, lh, is_updated), _merge_axis(hl, hh, is_updated)
+        del low, lh, hl, hh  # a quarter of the memory of a picture
         low = _merge_axis(rows_low.T, rows_high.T, is_updated).T
         if scale == BASE_SCALE:
             low = low + base
@@ -129,12 +132,22 @@ def _merge_axis(low: np.ndarray, high: np.ndarray, is_updated: bool) -> np.ndarr
     if len(high) == 0:
         return low.copy(order="K")
     merged = _laid_out_as(low, len(low) + len(high))
-    even = merged[0::2]
+    even, odd = merged[0::2], merged[1::2]
     if is_updated:
-        np.subtract(low, _update(high, len(low)), out=even)
+        even[0] = 2 * high[0]
+        np.add(high[:-1], high[1:], out=even[1 : len(high)])
+        if len(low) > len(high):
+            even[-1] = 2 * high[-1]
+        even += 2
+        even >>= 2
+        np.subtract(low, even, out=even)
     else:
         even[...] = low
-    np.add(high, (even[: len(high)] + _following(even, len(high))) >> 1, out=merged[1::2])
+    np.add(even[: len(low) - 1], even[1:], out=odd[: len(low) - 1])
+    if len(low) == len(high):
+        odd[-1] = 2 * even[-1]
+    odd >>= 1
+    odd += high
     return merged
 
 

@@ -91,9 +91,8 @@ def start_picture(payload: SemanticPayload, height: int, width: int) -> torch.Te
     return functional.interpolate(picture, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)[0]
 
 
-def color_planes(color_map: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """Return the color condition (4, height, width): `upsample_color` and a plane of ones."""
-    colors = upsample_color(color_map, height, width)
+def color_planes(colors: torch.Tensor) -> torch.Tensor:
+    """Return the color condition (4, h, w): a picture (3, h, w) in [−1, 1], and a plane of ones."""
     return torch.cat([colors, torch.ones_like(colors[:1])])
 
 

@@ -20,8 +20,13 @@ PREVIEW, LIKENESS = "preview", "likeness"
 GENERATORS = ("vae", "gan", "diffusion")
 DECODERS = (PREVIEW, LIKENESS, *GENERATORS)
 NEARLY_EXACT = 10  # level of detail
-LIKENESS_STRENGTHS = [1.0, 1.0, 1.0, 1.0, 0.5]
-"""How far up the noise a likeness is lifted, by its finest level of detail; the last is that of all finer ones."""
+LIKENESS_STRENGTHS = [1.0]
+"""How far up the noise a likeness is lifted, by its finest level of detail; the last is that of all finer ones.
+
+From noise alone, unless a pipeline says otherwise: a denoiser that was trained without likenesses takes the smoothness
+of one for what it has to keep, and comes out blurred at any lower strength. The likeness is its condition instead, and
+what the levels coded is put back afterwards (`synthesis.detail`).
+"""
 
 
 def choose_decoder(payload: SemanticPayload, decoder: str | None, strength: float, generator: str) -> str:

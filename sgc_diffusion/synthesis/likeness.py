@@ -59,4 +59,4 @@ def highest_level(payload: SemanticPayload) -> DetailLevel | None:
 def is_exact(payload: SemanticPayload) -> bool:
     """Return whether the likeness is the picture that was encoded, in every pixel."""
     level = highest_level(payload)
-    return level is not None and level.level == detail_layer.LOSSLESS
+    return level is not None and level.level == detail_layer.LOSSLESS and level.num_bands is None

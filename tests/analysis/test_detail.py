@@ -6,6 +6,7 @@ from PIL import Image
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.detail import (
+    FIRST_TOLD_LEVEL,
     HANDOVER_BYTES,
     LEVEL_QUALITIES,
     add_detail,
@@ -108,3 +109,17 @@ def test_a_reduced_picture_is_read_whole_for_detail(tiny_pipeline, landscape, mo
 def test_qualities_that_are_none(tiny_pipeline, landscape, options, message):
     with pytest.raises(ValueError, match=message):
         tiny_pipeline.analyze(landscape(32, 32), **options)
+
+
+def test_a_budget_is_used_up_by_a_part_of_a_level(landscape):
+    picture = np.asarray(landscape(160, 120))
+    plain = payload_of(picture)
+    errors = []
+    for num_bytes in (300, 700, 1500, 3100):
+        payload = fit_detail(plain, picture, num_bytes, bitstream.last_layer_size_bytes)
+        used = bitstream.size_bytes(payload) - bitstream.size_bytes(plain)
+        assert 0.8 * num_bytes <= used <= num_bytes
+        errors.append(squared_error(payload, picture))
+        told = [layer.psnr_halves / 2 for layer in payload.layers if layer.level >= FIRST_TOLD_LEVEL]
+        assert all(told) and (not told or abs(told[-1] - 10 * np.log10(255**2 / errors[-1])) <= 0.25)
+    assert errors == sorted(errors, reverse=True) and told

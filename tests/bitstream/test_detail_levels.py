@@ -15,7 +15,7 @@ from sgc_diffusion.bitstream import detail, detail_levels, detail_probability
 from sgc_diffusion.bitstream.container import write_layer
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.payload import ColorLayer, DetailLevel, LabelLayer, SemanticPayload
-from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, likeness, nothing_known
+from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, likeness, nothing_known, partly
 
 HEIGHT, WIDTH = 45, 70
 
@@ -204,3 +204,77 @@ def test_thinning_commutes(data):
     thinned = bitstream.thin(content, **first)
     assert len(thinned) <= first.get("max_bytes", len(content))
     assert bitstream.encode(bitstream.decode(thinned, strict=True)) == thinned
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_level_that_breaks_off_leaves_those_below_as_they_were(seed):
+    generator = np.random.default_rng(seed)
+    whole, lower = bitstream.encode(with_levels(4, 9, 12)), bitstream.encode(with_levels(4, 9))
+    body = bytearray(whole[len(lower) + 5 :])  # after kind, length of two bytes and checksum
+    body[int(generator.integers(len(body) // 2, len(body)))] ^= 1 << int(generator.integers(8))
+    decoded, notes = quietly_decoded(lower + write_layer(FIRST_KIND + 12, bytes(body)))
+    assert notes and decoded == with_levels(4, 9)
+    assert not decoded.layers[1].finest.bands[-3].values.flags.writeable
+
+
+def with_part(level, num_bands, *below):
+    before = below[-1] if below else None
+    part = DetailLevel(FIRST_KIND + level, partly(STATE, level, num_bands, before), num_bands=num_bands)
+    return with_levels(*below).with_layers(part)
+
+
+@pytest.mark.parametrize("below", [(), (2,), (0, 3)])
+def test_a_file_may_end_within_a_level(below):
+    sizes, errors = [], []
+    num_all = len(STATE.bands)
+    for num_bands in range(1, num_all, 5):
+        payload = with_part(9, num_bands, *below)
+        data = bitstream.encode(payload)
+        decoded = bitstream.decode(data, strict=True)
+        assert decoded == payload and bitstream.encode(decoded) == data
+        assert decoded.layers[-1].num_bands == num_bands and decoded != with_levels(*below, 9)
+        sizes.append(len(data))
+        errors.append(np.square(likeness(decoded.layers[-1].state).astype(float) - picture()).mean())
+    whole = with_levels(*below, 9)
+    assert sizes == sorted(sizes) and sizes[-1] < len(bitstream.encode(whole)) + 3
+    assert errors[-1] < errors[0]
+
+
+def test_nothing_is_built_on_a_part():
+    part = with_part(6, 10, 3)
+    with pytest.raises(ValueError, match="detail 9 after a part of detail 6"):
+        bitstream.encode(part.with_layers(DetailLevel(FIRST_KIND + 9, STATE)))
+    whole, lower = bitstream.encode(with_levels(3, 6, 9)), bitstream.encode(with_levels(3, 6))
+    decoded, notes = quietly_decoded(bitstream.encode(part) + whole[len(lower) :])
+    assert decoded == part and "not built on the level below" in notes[0]
+
+
+def test_levels_tell_their_psnr():
+    layers = [DetailLevel(FIRST_KIND + 4, STATE), DetailLevel(FIRST_KIND + 9, STATE, psnr_halves=71)]
+    payload = replace(PLAIN, layers=tuple(layers))
+    data = bitstream.encode(payload)
+    assert bitstream.decode(data, strict=True) == payload != with_levels(4, 9)
+    assert len(data) == len(bitstream.encode(with_levels(4, 9))) + 3
+    assert bitstream.inspect(data).level_psnr_db == {"detail 9": 35.5}
+    assert bitstream.inspect(bitstream.encode(with_levels(4, 9))).level_psnr_db == {}
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\x0f", b"\x0f\x00", b"\x0f\x04", b"\x0f\x04\x00", b"\x0f\x04\x80", b"\x0f\x08\x00", b"\x0f\x10"]
+)
+def test_heads_that_no_encoder_writes_are_rejected(head):
+    stream = bitstream.encode(with_levels(5))[len(bitstream.encode(PLAIN)) + 5 :]
+    for body in (head, head + stream if head else b""):
+        decoded, notes = quietly_decoded(bitstream.encode(PLAIN) + write_layer(FIRST_KIND + 5, body))
+        assert decoded == PLAIN and notes
+    too_many = b"\x0f\x08" + bytes([len(STATE.bands)]) + stream
+    decoded, notes = quietly_decoded(bitstream.encode(PLAIN) + write_layer(FIRST_KIND + 5, too_many))
+    assert decoded == PLAIN and "more bands than there are" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("psnr_halves", 128), ("psnr_halves", -1), ("num_bands", 0), ("num_bands", 999)]
+)
+def test_what_a_level_cannot_tell_is_refused(field, value):
+    with pytest.raises(ValueError, match=f"`{field}`"):
+        DetailLevel(FIRST_KIND + 4, STATE, **{field: value})

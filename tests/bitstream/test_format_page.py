@@ -21,7 +21,8 @@ from sgc_diffusion.payload import (
     UnknownLayer,
     detail_bands,
 )
-from sgc_diffusion.payload.detail import DETAIL_KINDS
+from sgc_diffusion.payload.detail import DETAIL_KINDS, likeness
+from sgc_diffusion.payload.smooth_base import smooth_base
 from sgc_diffusion.taxonomy import NUMBERS
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ def load(path):
 build_format, format_reader = load(ROOT / "docs/build_format.py"), load(Path(__file__).parent / "format_reader.py")
 format_reader_masks = load(Path(__file__).parent / "format_reader_masks.py")
 format_reader_pixels = load(Path(__file__).parent / "format_reader_pixels.py")
+format_reader_detail = load(Path(__file__).parent / "format_reader_detail.py")
 TEXT = " ".join(build_format.page().split())
 
 
@@ -79,13 +81,21 @@ def test_the_page_gives_the_defaults_of_every_profile():
         assert [int(row[column]) for row in rows] == list(header.default_fields(profile).values()), name
 
 
-def test_the_example_of_the_page_is_the_tiny_file():
-    data = (GOLDEN / "tiny.sgc").read_bytes()
-    dump = "\n".join("    " + data[start : start + 16].hex(" ") for start in range(0, len(data), 16))
-    assert dump in build_format.page()
+def test_the_examples_of_the_page_are_golden_files():
+    files = [(GOLDEN / f"{name}.sgc").read_bytes() for name in ("tiny", "detail-tiny")]
+    for data in files:
+        dump = "\n".join("    " + data[start : start + 16].hex(" ") for start in range(0, len(data), 16))
+        assert dump in build_format.page()
     cells = [line.split("|")[1].strip(" `") for line in build_format.page().splitlines() if line.startswith("| `")]
     pieces = [bytes.fromhex(cell) for cell in cells if all(len(part) == 2 for part in cell.split())]
-    assert b"".join(pieces) == data
+    assert b"".join(pieces) == b"".join(files)
+
+
+def test_the_example_of_a_level_is_the_picture_that_the_page_tells():
+    payload = bitstream.decode((GOLDEN / "detail-tiny.sgc").read_bytes())
+    assert likeness(payload.layers[0].state)[0, 0].tolist() == [81, 61, 43]
+    values = [band.phases() for band in payload.layers[0].state.bands]
+    assert [phases[0, 1, 1] for phases in values] == [-5, 0, -1] and payload.color_map.tolist() == [[[85, 66, 47]]]
 
 
 def golden_files():
@@ -123,6 +133,21 @@ def test_a_reader_written_from_the_page_reads_the_golden_files(name):
             assert body == (layer.profile if isinstance(layer, IccProfileLayer) else layer.exif)
         elif kind not in DETAIL_KINDS:
             assert layer == UnknownLayer(kind, body)
+
+
+PLAIN_DETAIL = ("detail-tiny", "detail-row", "detail-some", "detail-exact", "detail-part")
+
+
+@pytest.mark.parametrize("name", PLAIN_DETAIL)
+def test_a_reader_written_from_the_page_gives_the_pixels_of_every_level(name):
+    data = (GOLDEN / f"{name}.sgc").read_bytes()
+    ours, theirs = bitstream.decode(data, strict=True), format_reader.read(data)
+    reader = format_reader_detail.Detail(ours.height, ours.width, ours.color_map)
+    assert np.array_equal(reader.picture(), smooth_base(ours.color_map, ours.height, ours.width))
+    for layer, (kind, body) in zip(ours.layers, theirs["layers"], strict=True):
+        told = reader.read(kind - DETAIL_KINDS[0], body, format_reader_pixels.Rans)
+        assert told == (layer.psnr_halves / 2 or None, layer.num_bands)
+        assert np.array_equal(reader.picture(), likeness(layer.state))
 
 
 @pytest.mark.parametrize("name", [name for name in golden_files() if name not in ("fine-color", "coco-128")])

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1] / "golden"
 _spec = importlib.util.spec_from_file_location("golden_generate", FOLDER / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
-PAYLOADS = generate.payloads() | generate.detail_payloads() | generate.extra_payloads() | generate.steered_payloads()
+PAYLOADS = generate.every_payload()
 
 # Format version → tables; a changed table needs a new version.
 TABLES_SHA256 = {1: "3ca752ccd401ef5845f8157cf984bacc7e259ad3910a814aa084983e114f8920"}

@@ -31,7 +31,7 @@ from sgc_diffusion.payload import (
     SemanticPayload,
     Steering,
 )
-from sgc_diffusion.payload.detail import FIRST_KIND, exact_state
+from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, partly
 from sgc_diffusion.payload.regions import TEXT
 
 FOLDER = Path(__file__).parent
@@ -139,6 +139,22 @@ def detail_payloads() -> dict[str, SemanticPayload]:
     }
 
 
+def more_detail_payloads() -> dict[str, SemanticPayload]:
+    """Return file name → payload: the smallest example, and a file that ends within a level and tells PSNR."""
+    few = ColorLayer(np.array([[[-4, 1, 0]]], np.int16), 30)
+    state = exact_state(picture(25, 2, 3, 4), few.color_map)
+    one_label = LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24")
+    pixels, color = picture(26, 60, 70, 5), ColorLayer(levels(26, 3, 3, 60), 30)
+    whole = exact_state(pixels, color.color_map)
+    told = DetailLevel(FIRST_KIND + 6, whole, psnr_halves=61)
+    part = DetailLevel(FIRST_KIND + 8, partly(whole, 8, 20, 6), psnr_halves=63, num_bands=20)
+    layers = (DetailLevel(FIRST_KIND + 3, whole), told, part)
+    return {
+        "detail-tiny": SemanticPayload(3, 2, one_label, few, layers=(DetailLevel(FIRST_KIND + 15, state),)),
+        "detail-part": SemanticPayload(70, 60, one_label, color, layers=layers),
+    }
+
+
 def extra_payloads() -> dict[str, SemanticPayload]:
     """Return file name → payload with alpha and metadata."""
     plain, integers = payloads()["tiny"], Integers(31)
@@ -179,14 +195,20 @@ def steered_payloads() -> dict[str, SemanticPayload]:
     }
 
 
+def every_payload() -> dict[str, SemanticPayload]:
+    """Return file name → payload of all plain golden files that this version knows."""
+    return payloads() | detail_payloads() | more_detail_payloads() | extra_payloads() | steered_payloads()
+
+
 def main() -> None:
     """Write every golden file, and print what `test_golden.py` and the format text quote."""
-    for name, payload in (payloads() | detail_payloads() | extra_payloads() | steered_payloads()).items():
+    for name, payload in every_payload().items():
         (FOLDER / f"{name}.sgc").write_bytes(bitstream.encode(payload))
     (FOLDER / "sealed.sgc").write_bytes(bitstream.encode(payloads()["tiny"], key=KEY))
     (FOLDER / "unknown-layers.sgc").write_bytes(with_unknown_layers(payloads()["tiny"]))
     print("tables", tables_digest(), "\ncolor maps", color_maps_digest())
-    print(hexdump((FOLDER / "tiny.sgc").read_bytes()))
+    for name in ("tiny", "detail-tiny"):
+        print(hexdump((FOLDER / f"{name}.sgc").read_bytes()))
 
 
 def with_unknown_layers(payload: SemanticPayload) -> bytes:

@@ -56,7 +56,7 @@ def test_label_planes_are_one_hot_and_keep_their_place():
 
 
 def test_color_planes_say_that_colors_are_given():
-    planes = color_planes(np.full((2, 2, 3), 255, np.uint8), 8, 8)
+    planes = color_planes(upsample_color(np.full((2, 2, 3), 255, np.uint8), 8, 8))
     assert planes.shape == (4, 8, 8)
     assert torch.equal(planes, torch.ones(4, 8, 8))
 
