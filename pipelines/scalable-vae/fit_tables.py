@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from batches import Crops
-from train import RECIPE, Pass, build_vae
+from crops import Crops
+from train_vae import RECIPE, Pass, build_vae
 
 from sgc_diffusion.payload import latent_contexts as contexts
 from sgc_diffusion.payload.latents import CHANNELS, STRIDES, gamma_log2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from sgc_diffusion.payload.recipe import SCHEDULERS
 from sgc_diffusion.synthesis.decoders import DECODERS, GENERATORS, LIKENESS, PREVIEW, choose_decoder
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.noise_seed import noise_seed
+from sgc_diffusion.zoo.names import embedded_names
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
@@ -168,8 +170,10 @@ def _draw(
     """Draw files with one pipeline."""
     import torch
 
+    from sgc_diffusion.synthesis.precision import drawing_precision
     from sgc_diffusion.synthesis.provenance import save_image
 
+    is_embedded = pipeline.config.profile in embedded_names()
     options = {
         "decoder": arguments.decoder,
         "detail_fill": arguments.detail_fill,
@@ -186,9 +190,10 @@ def _draw(
         seed = drawing.noise_seed
         generator = None if seed is None else torch.Generator("cpu").manual_seed(seed)
         started = time.perf_counter()
-        drawn = pipeline.decompress(
-            drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
-        )
+        with drawing_precision(pipeline.device, pipeline.dtype) if is_embedded else nullcontext():
+            drawn = pipeline.decompress(
+                drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
+            )
         image = drawn.images[0]
         seconds = time.perf_counter() - started
         with writing(job, naming, overwrite=arguments.force) as temporary:

@@ -7,7 +7,7 @@ the prediction of the rest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ class VaeCompressionPipeline(SemanticCompressionPipeline):
     vae: LatentDecoder
     latent_encoder: LatentEncoder | None
 
+    generators: ClassVar[tuple[str, ...]] = ("vae",)
     _optional_components = ["segmenter", "image_processor", "latent_encoder"]  # noqa: RUF012 - diffusers wants a list
 
     def __init__(

@@ -55,7 +55,7 @@ def test_latents_are_made_written_and_drawn(pipeline, payload, picture, reductio
         assert layer.symbols.shape[1:] == level_size(75, 130, reduction, layer.level)
     data = bitstream.encode(larger)
     assert bitstream.decode(data, strict=True) == larger
-    first, second = (pipeline.decompress(data, output_type="np").images[0] for _ in range(2))
+    first, second = (pipeline.decompress(data, decoder=name, output_type="np").images[0] for name in (None, "vae"))
     assert first.shape == (75, 130, 3) and np.array_equal(first, second)
     assert not np.allclose(first, pipeline(payload, output_type="np").images[0], atol=0.02)
 
@@ -153,3 +153,5 @@ def test_what_does_not_fit_is_rejected(pipeline, payload, picture):
         pipeline.add_latents(payload, picture[:-1], 3)
     with pytest.raises(ValueError, match="`gamma_index`"):
         VaeCompressionPipeline(vae=pipeline.vae, gamma_index=49)
+    with pytest.raises(ValueError, match="`decoder` diffusion: this pipeline has none"):
+        pipeline(payload, decoder="diffusion")

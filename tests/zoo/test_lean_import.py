@@ -42,7 +42,8 @@ def test_a_command_draws_without_what_drawing_does_not_need(file, tmp_path):
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout.splitlines()[-1]) == [0, [], 2.0]  # and afterwards all of it can be had
     expected = pipe.decompress(path.read_bytes(), preset="fast").images[0]
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "drawn.png")), np.asarray(expected))
+    drawn = np.asarray(Image.open(tmp_path / "drawn.png"), dtype=int)
+    assert np.abs(drawn - np.asarray(expected)).max() <= 6  # the command may draw in bfloat16
 
 
 def test_nothing_is_hidden_where_diffusers_was_imported_before():

@@ -2,7 +2,7 @@
 
     photographs, labels, colors, γ ──▶ symbols of four levels ──▶ pictures;  loss: bits a number + γ · distortion
 
-    python pipelines/scalable-vae/train.py --photos DIR_OF_CACHES [--max-minutes 60]
+    python pipelines/scalable-vae/train_vae.py --photos DIR_OF_CACHES [--max-minutes 60]
 
 The caches are those of `pipelines/general-256/prepare.py`. Resumable: the same command goes on from
 `runs/scalable-vae/vae/checkpoint.pt`.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from batches import Batch, Crops
+from crops import Batch, Crops
 from diffusers.training_utils import EMAModel
 
 from sgc_diffusion.analysis.latent_encoder import LatentEncoder
@@ -192,7 +192,12 @@ def main() -> None:
     accelerator = Accelerator(mixed_precision="bf16")
     model = build_vae(everything["vae"]).to(memory_format=torch.channels_last)
     distortion = Distortion(recipe, arguments.features)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-4)
+    groups = [
+        {"params": [*model.encoder.parameters(), *model.decoder.parameters()], "share": 1.0},
+        {"params": list(model.float_scales.parameters()), "share": 1.0},
+        {"params": list(model.scales.parameters()), "share": recipe["table_share"], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=recipe["learning_rate"], betas=(0.9, 0.99), weight_decay=1e-4)
     average = EMAModel(model.parameters(), decay=0.9995, use_ema_warmup=True, power=0.75)
     objects = {"model": model, "optimizer": optimizer, "average": average}
     run = TrainingRun(arguments.runs / "vae", objects, max_minutes=arguments.max_minutes)
@@ -209,7 +214,8 @@ def main() -> None:
     for step in run.steps(recipe["num_steps"], arguments.validate_every, validate_step):
         rng = np.random.default_rng((seed, step))
         factor = warmup_cosine(step, recipe["num_steps"], warmup=recipe["warmup"])
-        optimizer.param_groups[0]["lr"] = recipe["learning_rate"] * factor
+        for group in optimizer.param_groups:
+            group["lr"] = recipe["learning_rate"] * factor * group["share"]
         batch = crops.random(next(batches), rng)
         kept = int(rng.integers(1, len(STRIDES))) if rng.random() < recipe["cut_share"] else len(STRIDES)
         with accelerator.autocast():
