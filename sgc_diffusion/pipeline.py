@@ -535,7 +535,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         )
 
     def _draw_candidate(self, payload: SemanticPayload) -> Image.Image:
-        """Draw a candidate of `analyze`: in one step where there is a head for that."""
+        """Draw a candidate of `analyze`, in RGB: in one step where there is a head for that."""
         if getattr(self, "few_step_head", None) is None:
-            return self(payload).images[0]
-        return self(payload, scheduler="lcm", num_inference_steps=1).images[0]
+            return self(payload).images[0].convert("RGB")
+        return self(payload, scheduler="lcm", num_inference_steps=1).images[0].convert("RGB")
