@@ -37,7 +37,7 @@ from sgc_diffusion.archive.verification import verify
 from sgc_diffusion.evaluation.measurement import commit
 
 logger = logging.getLogger(__name__)
-UNIT_SIZE = 6
+UNIT_SIZE = 4
 EVENTS = {"rename": "os.rename", "open": "open"}
 
 
@@ -127,15 +127,18 @@ def check(calm: Path, killed: Path, num_pictures: int) -> dict[str, Any]:
     }
 
 
-def attack(place: Path, sources: Path, options: EncoderOptions, kills: int, num_pictures: int) -> dict[str, Any]:
+def attack(
+    place: Path, sources: Path, options: EncoderOptions, kills: int, seed: int, longest_min: float, num_pictures: int
+) -> dict[str, Any]:
     """Kill runs in this machine's processes until there were enough kills; archives are begun anew as they fill."""
-    rng, counts, checks, ended = random.Random(0), Counter(), [], 0
+    rng, counts, checks, ended = random.Random(seed), Counter(), [], 0
+    deadline = time.monotonic() + 60 * longest_min
     fork(run_to_end, sources, place / "warm", options).join()
     started = time.perf_counter()
     calm_run = fork(run_to_end, sources, place / "calm", options)
     calm_run.join()
     longest_s = time.perf_counter() - started
-    while counts.total() < kills:
+    while counts.total() < kills and time.monotonic() < deadline:
         folder = place / f"killed-{len(checks)}"
         for _ in range(40):
             kind = rng.choice(["time", "rename", "rename", "open"])
@@ -144,7 +147,7 @@ def attack(place: Path, sources: Path, options: EncoderOptions, kills: int, num_
             else:
                 ended += 1
                 break
-            if counts.total() >= kills:
+            if counts.total() >= kills or time.monotonic() > deadline:
                 break
         fork(run_to_end, sources, folder, options).join()
         checks.append(check(place / "calm", folder, num_pictures))
@@ -242,9 +245,13 @@ def main() -> None:
     """Read the arguments, do harm, check, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--pictures", type=int, default=60)
+    parser.add_argument("--pictures", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of when to kill")
+    parser.add_argument(
+        "--minutes", type=float, default=60, help="after which no more is killed in this process's runs"
+    )
     parser.add_argument("--ray-kills", type=int, default=4, help="workers; 0 leaves Ray out")
-    parser.add_argument("--output", type=Path, help="JSON file")
+    parser.add_argument("--output", type=Path, help="JSON file; a run is added to those in it")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
@@ -259,7 +266,7 @@ def main() -> None:
         write_sources(place / "sources", arguments.pictures)
         options = write_encoder(place / "encoder")
         common = place, place / "sources", options
-        report["in_process"] = attack(*common, arguments.kills, arguments.pictures)
+        report["in_process"] = attack(*common, arguments.kills, arguments.seed, arguments.minutes, arguments.pictures)
         report["other"] = other_faults(*common, arguments.pictures)
         if arguments.ray_kills:
             report["ray"] = attack_ray(*common, arguments.ray_kills, arguments.pictures)
@@ -267,7 +274,8 @@ def main() -> None:
     report["archives_equal_to_a_calm_run"] = f"{sum(good)} of {len(good)}"
     logger.info("%s", report["archives_equal_to_a_calm_run"])
     if arguments.output:
-        arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+        earlier = json.loads(arguments.output.read_text()) if arguments.output.exists() else []
+        arguments.output.write_text(json.dumps([*earlier, report], indent=1) + "\n")
 
 
 if __name__ == "__main__":

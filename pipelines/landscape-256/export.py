@@ -22,6 +22,7 @@ from sgc_diffusion.synthesis.few_step import FewStepHead
 from sgc_diffusion.taxonomy import load_taxonomy
 from sgc_diffusion.training.data import PhotoCache
 from sgc_diffusion.training.loops import load_averaged
+from sgc_diffusion.zoo.checksums import write_checksums
 
 HERE = Path(__file__).parent
 
@@ -75,6 +76,7 @@ def main() -> None:
     )
     temporary = arguments.output.with_suffix(".tmp")
     pipeline.to(dtype=torch.float16).save_pretrained(temporary, max_shard_size="14MB")
+    write_checksums(temporary)
     for card in arguments.output.glob("README.md"):
         shutil.copy(card, temporary)
     shutil.rmtree(arguments.output, ignore_errors=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgc_diffusion.cli.devices import MEBIBYTE, list_devices
+from sgc_diffusion.zoo.checksums import find_cache_changes, find_changes
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES, KnownPipeline
 from sgc_diffusion.zoo.names import WEIGHTS_FOLDER
 
@@ -28,6 +29,7 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "pyyaml": "converting published checkpoints",
     "tqdm": "progress bars",
     "cryptography": "sealed files: pip install 'sgc-diffusion[crypto]'",
+    "gradio": "the app: pip install 'sgc-diffusion[demo]'",
     "shtab": "completion in a shell: pip install 'sgc-diffusion[completion]'",
     "pillow-heif": "HEIC pictures: pip install 'sgc-diffusion[formats]'",
     "torchvision": "its segmenters and the evaluation",
@@ -52,17 +54,21 @@ WEIGHTS_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth"}
 UNUSED_PARTS = {"safety_checker", "feature_extractor", "image_encoder"}  # of a Stable Diffusion base
 
 
-def diagnose() -> dict[str, Any]:
+def diagnose(*, verify: bool = False) -> dict[str, Any]:
     """Return what is present and missing, as plain values that JSON can hold.
 
+    Args:
+        verify: compare the checksums of all weights that are present.
+
     Returns:
-        `pipelines`: one entry each with `name`, `present`, `size_mb`, `license`, `from`, `missing` and `commands`;
+        `pipelines`: one entry each with `name`, `present`, `size_mb`, `license`, `from`, `missing` and `commands`, and,
+        if they were verified, `changes`: lines, or None where there are no checksums;
         `libraries`: name → version or None; `devices`; `tools`: VVC and the weights of metrics; `python`, `platform`.
     """
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "pipelines": [_pipeline(known) for known in KNOWN_PIPELINES],
+        "pipelines": [_pipeline(known) | (_changes(known) if verify else {}) for known in KNOWN_PIPELINES],
         "libraries": {name: _version(name) for name in (*CORE_LIBRARIES, *OPTIONAL_LIBRARIES)},
         "devices": list_devices(),
         "tools": {"vvc": _find_vvc(), "metric_weights": _metric_weights()},
@@ -95,6 +101,24 @@ def _pipeline(known: KnownPipeline) -> dict[str, Any]:
     }
 
 
+def _changes(known: KnownPipeline) -> dict[str, list[str] | None]:
+    """Return what of a pipeline's weights is not what was published."""
+    hub_ids = [source for source in known.sources if "://" not in source]
+    if not hub_ids:
+        return {"changes": find_changes(Path(known.name) if known.sources else WEIGHTS_FOLDER / known.name)}
+    folders = [folder for hub_id in hub_ids if (folder := _cache_folder(hub_id)) is not None and folder.is_dir()]
+    return {"changes": [line for folder in folders for line in find_cache_changes(folder)] if folders else None}
+
+
+def _cache_folder(hub_id: str) -> Path | None:
+    """Return where the Hub's cache keeps a repository; None without its client."""
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return None
+    return Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}"
+
+
 def _is_whole(folder: Path) -> bool:
     """Return whether a model's folder, or each part of a pipeline's that is used, holds what it needs."""
     index = folder / "model_index.json"
@@ -104,7 +128,8 @@ def _is_whole(folder: Path) -> bool:
         parts = dict(json.loads(index.read_text("utf-8")))
     except (ValueError, TypeError):  # cut off while it was fetched
         return False
-    named = {name for name, value in parts.items() if isinstance(value, list) and value[0]}
+    pairs = {name: value for name, value in parts.items() if isinstance(value, list) and len(value) == 2}
+    named = {name for name, (library, _) in pairs.items() if isinstance(library, str)}
     for part in named - UNUSED_PARTS:
         suffixes = {".json"} if part in ("scheduler", "tokenizer") else WEIGHTS_SUFFIXES
         if not any(path.suffix in suffixes for path in (folder / part).glob("*")):
@@ -118,11 +143,8 @@ def _weight_bytes(folder: Path) -> int:
 
 def _cached_bytes(hub_id: str) -> int:
     """Return the bytes of weights that the Hub's cache holds of a repository; 0 if no revision of it is whole."""
-    try:
-        from huggingface_hub.constants import HF_HUB_CACHE
-    except ImportError:
-        return 0
-    snapshots = (Path(HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}" / "snapshots").glob("*")
+    folder = _cache_folder(hub_id)
+    snapshots = (folder / "snapshots").glob("*") if folder is not None else ()
     return max((_weight_bytes(snapshot) for snapshot in snapshots if _is_whole(snapshot)), default=0)
 
 

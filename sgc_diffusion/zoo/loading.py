@@ -21,6 +21,7 @@ from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 
+from sgc_diffusion.zoo.checksums import check_checksums
 from sgc_diffusion.zoo.families import FAMILIES, family_class
 from sgc_diffusion.zoo.hub import HubOptions, readable_hub_errors
 from sgc_diffusion.zoo.known import DEFAULT_BASE, DEFAULT_CONTROLNET, DEFAULT_SEGMENTER
@@ -159,6 +160,7 @@ def _load_saved(name: str, options: LoadingOptions, *, takes_segmenter: bool) ->
     folder = Path(path)
     check_names(family, components)
     needed, _ = family._get_signature_keys(family)
+    check_checksums(folder)
     check_parts(folder, index, set(needed), set(family._optional_components), name, set(components))
     if "image_processor" not in components and index.get("image_processor"):
         components["image_processor"] = load_image_processor(folder)

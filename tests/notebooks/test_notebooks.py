@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NAMES = ("01_round_trip", "02_inside_the_bitstream", "03_evaluation")
+NAMES = ("01_round_trip", "02_inside_the_bitstream", "03_evaluation", "04_the_ladder")
 
 
 def read(name):
@@ -69,6 +69,15 @@ def test_codecs_are_measured_on_files_and_reported(tmp_path):
     ]
     assert "## Who wins where" in markdown[0] and "on all" in markdown[0]
     assert pictures_shown(notebook) == 2
+
+
+@pytest.mark.timeout(900)
+def test_every_cut_of_the_ladder_is_nearer_and_the_last_is_exact(tmp_path):
+    shown, notebook = run("04_the_ladder", tmp_path)
+    assert shown["exact"] and shown["commutes"] and shown["size_of_60"] <= 60
+    assert len(shown["sizes"]) == 8 and shown["sizes"] == sorted(shown["sizes"])
+    assert shown["quality_db"] == sorted(shown["quality_db"]) and shown["quality_db"][-1] > 40
+    assert pictures_shown(notebook) == 4
 
 
 def test_the_notebooks_are_these():
