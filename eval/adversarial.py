@@ -5,7 +5,7 @@
 Projected gradient descent (Madry et al., https://arxiv.org/abs/1706.06083) against the embedded segmenter: ten steps of
 ε/4 within ε = 4/255 and 8/255 in each pixel, from a random start, that lower the right labels' scores; the attacker
 knows the weights and not the defence. Both pictures, then, are compressed alike. Reported: the share of label cells
-that change, the bytes of the files, seconds of encoding, and, with `--draw`, how much further the drawn picture is from the
+that change, the bytes of the files, seconds of encoding, and, with `--draw`, how near the drawn picture is to the
 original (PSNR). Defences, before the segmenter alone: none; a Gaussian blur of one pixel; re-quantisation, JPEG of
 quality 50. What a defence costs is the share of cells that it changes of pictures that nobody attacked.
 """

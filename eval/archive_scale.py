@@ -41,7 +41,7 @@ from sgc_diffusion.archive.layout import Archive, EncoderOptions, UnitName
 from sgc_diffusion.archive.likeness import search_like
 from sgc_diffusion.archive.manifest import list_units, read_unit, scan
 from sgc_diffusion.archive.packing import pack
-from sgc_diffusion.archive.schema import DEAD_LETTERS, MANIFEST, encodings, shard_schema
+from sgc_diffusion.archive.schema import DEAD_LETTERS, MANIFEST, encodings, shard_schema, write_table
 from sgc_diffusion.archive.search import ask, count_matches, search
 from sgc_diffusion.archive.sources import MEMBER, Entry
 from sgc_diffusion.evaluation.measurement import commit
@@ -118,33 +118,32 @@ def measure_encoding(photos: Path, place: Path, most: Sequence[int]) -> dict[str
     return rates
 
 
-def measure_bytes(archive: Archive) -> dict[str, float]:
-    """Return bytes a picture: of the files, of them as a column, of the shared fields, of everything."""
-    columns: dict[str, int] = {}
-    rows = total = 0
-    for unit in archive.committed():
-        metadata = pq.read_metadata(archive.shard(unit))
-        rows += metadata.num_rows
-        total += archive.shard(unit).stat().st_size
-        for group in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                column = metadata.row_group(group).column(index)
-                name = column.path_in_schema.partition(".")[0]
-                columns[name] = columns.get(name, 0) + column.total_compressed_size
-    files = sum(
-        pq.read_table(archive.shard(unit), columns=["num_bytes"])[0].to_numpy().sum() for unit in archive.committed()
-    )
-    shared = sum(columns[name] for name in ("profile", "taxonomy", "weights_hash"))
-    areas = sum(size for name, size in columns.items() if name.startswith("area_"))
+def measure_bytes(archive: Archive, place: Path) -> dict[str, float]:
+    """Return bytes a picture: of the files, of each group of columns for one picture more, and of a shard at rest.
+
+    All pictures, and half of them, are written as one shard each; the difference is what a picture more takes.
+    """
+    whole = pa.concat_tables(pq.read_table(archive.shard(unit)) for unit in archive.committed())
+    half = whole.num_rows // 2
+    sizes = []
+    for rows in (whole.num_rows, half):
+        write_table(whole.slice(0, rows), place)
+        group = pq.read_metadata(place).row_group(0)
+        columns = [group.column(index) for index in range(group.num_columns)]
+        entries = {"shard": place.stat().st_size}
+        for column in columns:
+            name = column.path_in_schema.partition(".")[0]
+            name = "class areas" if name.startswith("area_") else name
+            entries[name] = entries.get(name, 0) + column.total_compressed_size
+        sizes.append(entries)
+    more = {name: (size - sizes[1][name]) / (whole.num_rows - half) for name, size in sizes[0].items()}
+    files = whole.column("num_bytes").to_numpy()
     return {
-        "files": files / rows,
-        "column of files": columns["sgc"] / rows,
-        "shared fields": shared / rows,
-        "image_id": columns["image_id"] / rows,
-        "class areas": areas / rows,
-        "layout and colors": (columns["layout"] + columns["colors"]) / rows,
-        "all columns": sum(columns.values()) / rows,
-        "with metadata of the shards": total / rows,
+        "pictures": whole.num_rows,
+        "file": float(files.mean()),
+        "shard, one picture more": more.pop("shard"),
+        "shard, fixed": sizes[1]["shard"] - half * (sizes[0]["shard"] - sizes[1]["shard"]) / (whole.num_rows - half),
+        **{f"column {name}": round(size, 2) for name, size in sorted(more.items(), key=lambda item: -item[1])},
     }
 
 
@@ -280,7 +279,7 @@ def main() -> None:
         if arguments.images:
             report["pictures"] = write_photos(arguments.images, place / "photos", arguments.pictures)
             report["encoding"] = measure_encoding(place / "photos", place, range(1, arguments.workers + 1))
-            report["bytes"] = measure_bytes(Archive.open(place / "packed-1"))
+            report["bytes"] = measure_bytes(Archive.open(place / "packed-1"), place / "shard.parquet")
             logger.info("%s\n%s", json.dumps(report["encoding"], indent=1), json.dumps(report["bytes"], indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")
