@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test slow lint clean
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -26,6 +26,9 @@ test: $(VENV)/test-installed ## run the test suite, offline
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+slow: $(VENV)/test-installed ## run the slow tests, such as those of the app in a browser
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/test-installed ## format and check
 	$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """Feed mutated files to `bitstream.decode`: nothing but a payload or a BitstreamError may come out.
 
     python eval/fuzz_bitstream.py --inputs 1000000 --output eval/results/fuzz_bitstream.json
+    python eval/fuzz_bitstream.py --only alpha detail metadata steered --inputs 100000
     python eval/fuzz_bitstream.py --atheris --inputs 1000000      coverage-guided, needs the atheris package
 
 The mutations start from the golden files. Half of the inputs get a right checksum after the mutation, so that they
@@ -34,6 +35,7 @@ from sgc_diffusion.bitstream.header import read_header
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 REPAIRED_SHARE = 0.5
 MAX_RECORDED = 20
+MAX_FILE_BYTES = 3000  # of the files that are changed; larger ones take too long
 
 
 def mutate(data: bytes, other: bytes, generator: random.Random) -> bytes:
@@ -209,15 +211,19 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="files whose names begin so")
     parser.add_argument("--atheris", action="store_true")
     arguments = parser.parse_args()
-    paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < 1000]
+    paths = [path for path in sorted(GOLDEN.glob("*.sgc")) if path.stat().st_size < MAX_FILE_BYTES]
+    paths = [path for path in paths if path.name.startswith(tuple(arguments.only))]
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False)
     result = {
         "command": f"python eval/fuzz_bitstream.py --inputs {arguments.inputs} --seed {arguments.seed}"
+        + (f" --only {' '.join(arguments.only)}" if any(arguments.only) else "")
         + " --atheris" * arguments.atheris,
         "commit": commit.stdout.strip(),
+        "files": [path.stem for path in paths],
         "platform": f"Python {platform.python_version()}, {platform.machine()}",
     }
     result |= (run_atheris if arguments.atheris else run)(paths, arguments.inputs, arguments.seed)

@@ -54,6 +54,11 @@ def held_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+def peak_bytes() -> int:
+    """Return the most memory that this process has held."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def run_step(step: str, folder: Path) -> dict[str, float]:
     """Do one step on the files of a folder; return its seconds and its memory."""
     data_path = folder / ("one.sgc" if step.endswith("-one") else "all.sgc")
@@ -70,15 +75,16 @@ def run_step(step: str, folder: Path) -> dict[str, float]:
             payload = plain.with_layers(DetailLevel(FIRST_KIND + LOSSLESS, exact_state(picture, plain.color_map)))
         data = bitstream.encode(payload)
         result = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - spent}
+        peak = peak_bytes()
         data_path.write_bytes(data)
     else:
         data = data_path.read_bytes()
         held, started, spent = held_bytes(), time.perf_counter(), time.process_time()
         decoded = likeness(bitstream.decode(data, strict=True))
         result = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - spent}
+        peak = peak_bytes()
         if not np.array_equal(decoded, picture):
             raise SystemExit("the file is not lossless")
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {**result, "bytes": len(data), "bytes_per_pixel": (peak - held) / (width * height)}
 
 

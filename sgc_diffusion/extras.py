@@ -11,6 +11,7 @@ import importlib.util
 MODULES = {  # extra of pyproject.toml → what is imported of it
     "torch": ("torch", "diffusers", "transformers", "accelerate", "safetensors", "huggingface_hub", "scipy"),
     "crypto": ("cryptography",),
+    "demo": ("gradio",),
     "scale": ("duckdb", "pyarrow", "fsspec"),
     "completion": ("shtab",),
 }

@@ -28,13 +28,25 @@ from sgc_diffusion.synthesis.preview import preview, reduced_size
 FORMAT, SUFFIX, MIME = "SGC", ".sgc", "image/x-sgc"
 DEFAULT_PIPELINE = "landscape-256"
 SAVE_OPTIONS = (  # of `save`, as of `SemanticCompressionPipeline.compress`
-    *("max_bytes", "target_bpp", "quality", "preset", "color_quality", "num_candidates", "class_weights", "key"),
+    *(
+        "max_bytes",
+        "target_bpp",
+        "quality",
+        "preset",
+        "color_quality",
+        "num_candidates",
+        "class_weights",
+        "keep_alpha",
+        "keep_metadata",
+        "key",
+    ),
 )
+KEPT_INFO = ("Description", "icc_profile", "exif")  # of the preview
 BYTES_PER_PIXEL = 1 / 8  # of a reduced picture, at most; more detail does not show
 
 
 class SgcImageFile(ImageFile.ImageFile):
-    """A `.sgc` file as Pillow opens it: its preview, RGB, of the original's size.
+    """A `.sgc` file as Pillow opens it: its preview, RGB or with alpha RGBA, of the original's size.
 
     `info` holds `labels` (name → share), `taxonomy`, `recipe` (field → value), `layers` (name → bytes), `bytes`, and
     once the pixels are loaded `Description`, which says what they are.
@@ -57,7 +69,8 @@ class SgcImageFile(ImageFile.ImageFile):
         except BitstreamError as error:
             raise OSError(f"the .sgc file cannot be read: {error}") from error
         self._data = data
-        self._mode, self._size = "RGB", (summary.width, summary.height)
+        self._mode = "RGBA" if "alpha" in summary.layer_bytes else "RGB"
+        self._size = (summary.width, summary.height)
         self.info |= {
             "labels": labels.shares,
             "taxonomy": labels.taxonomy_name,
@@ -75,8 +88,9 @@ class SgcImageFile(ImageFile.ImageFile):
             max_bytes = math.ceil(self.width * self.height * BYTES_PER_PIXEL) if is_reduced else len(self._data)
             payload = bitstream.decode_coarsely(self._data, max_bytes)
             image = preview(payload, len(self._data), max_side=max(self.size), max_pixels=limit)
+            self.info |= {name: image.info[name] for name in KEPT_INFO if name in image.info}
+            image = image.convert(self.mode)
             self.im, self._size = image.im, image.size
-            self.info["Description"] = image.info["Description"]
             if self._exclusive_fp and self.fp:
                 self.fp.close()
             self.fp = None

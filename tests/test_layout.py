@@ -17,7 +17,7 @@ STOREYS = (
     {"bitstream", "analysis", "synthesis", "zoo", "training"},
     {"pipeline"},
     {"families"},
-    {"archive", "conversion", "evaluation", "pillow_plugin"},
+    {"app", "archive", "conversion", "evaluation", "pillow_plugin"},
     {"cli"},
     {"__main__"},
 )

@@ -27,7 +27,7 @@ IMPORT_NAMES = {  # of distributions that are not imported by their own name
     "huggingface-hub": "huggingface_hub",
     "cvvdp": "pycvvdp",
 }
-LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "eval", "vvc", "scale")
+LISTED_EXTRAS = ("torch", "crypto", "formats", "completion", "demo", "eval", "vvc", "scale")
 NEEDED_BY_OTHERS = {"accelerate", "setuptools"}  # diffusers' offloading; see pyproject.toml
 
 
@@ -68,15 +68,19 @@ def test_what_is_imported_is_declared(folder):
         allowed |= EXTRAS["train"]
     if folder == "features":
         allowed |= EXTRAS["eval"]
+    if folder == "app":
+        allowed |= EXTRAS["demo"]
     if folder == "archive":
         allowed |= EXTRAS["scale"]
+    if folder == "zoo":
+        allowed |= EXTRAS["text"]
     if folder == "evaluation":
         allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert"}  # for a segmenter
     assert third_party(PACKAGE / folder) <= allowed
 
 
 def test_what_is_declared_is_imported():
-    declared = INSTALLABLE | EXTRAS["eval"] | EXTRAS["vvc"] | EXTRAS["scale"]
+    declared = INSTALLABLE | EXTRAS["demo"] | EXTRAS["eval"] | EXTRAS["vvc"] | EXTRAS["scale"]
     assert declared - third_party(PACKAGE) <= NEEDED_BY_OTHERS
 
 

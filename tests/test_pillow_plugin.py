@@ -149,3 +149,17 @@ def test_the_desktop_entries_name_the_type_and_make_thumbnails(tmp_path):
     subprocess.run([values.get(word, word) for word in shlex.split(entry["Exec"])], check=True, env=environment)
     with Image.open(target) as image:
         assert image.format == "PNG" and max(image.size) == 64
+
+
+def test_a_picture_with_alpha_is_opened_with_it(tmp_path, tiny_pipeline):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 4), dtype=np.uint8)
+    pixels[..., 3] = 255 * (pixels[..., 3] > 30)
+    Image.fromarray(pixels).save(tmp_path / "exact.sgc", quality=100, pipeline=tiny_pipeline)
+    with Image.open(tmp_path / "exact.sgc") as image:
+        assert image.mode == "RGBA" and np.array_equal(np.asarray(image), pixels)
+    with Image.open(tmp_path / "exact.sgc") as image:
+        image.thumbnail((16, 16))
+        assert image.mode == "RGBA" and max(image.size) == 16
+    Image.fromarray(pixels).save(tmp_path / "plain.sgc", max_bytes=300, pipeline=tiny_pipeline)
+    with Image.open(tmp_path / "plain.sgc") as image:
+        assert image.mode == "RGBA" and np.asarray(image)[..., 3].min() < 255

@@ -71,7 +71,7 @@ def fill_invisible(image: Image.Image, alpha: Image.Image) -> Image.Image:
         image: RGB.
         alpha: L, of the same size.
     """
-    if alpha.getextrema()[0] > 0:
+    if np.asarray(alpha).min() > 0:
         return image
     levels = [Image.merge("RGBA", (*image.split(), alpha))]
     while max(levels[-1].size) > 1:
@@ -79,5 +79,5 @@ def fill_invisible(image: Image.Image, alpha: Image.Image) -> Image.Image:
     filled = levels[-1].convert("RGB")
     for level in reversed(levels[:-1]):
         filled = filled.resize(level.size, Image.Resampling.BILINEAR)
-        filled.paste(level.convert("RGB"), mask=level.getchannel("A").point(lambda value: 255 * (value > 0)))
+        filled.paste(level.convert("RGB"), mask=level.getchannel("A").point([0, *[255] * 255]))
     return filled

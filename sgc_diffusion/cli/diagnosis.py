@@ -29,6 +29,7 @@ OPTIONAL_LIBRARIES = {  # what each is for
     "pyyaml": "converting published checkpoints",
     "tqdm": "progress bars",
     "cryptography": "sealed files: pip install 'sgc-diffusion[crypto]'",
+    "gradio": "the app: pip install 'sgc-diffusion[demo]'",
     "shtab": "completion in a shell: pip install 'sgc-diffusion[completion]'",
     "pillow-heif": "HEIC pictures: pip install 'sgc-diffusion[formats]'",
     "torchvision": "its segmenters and the evaluation",

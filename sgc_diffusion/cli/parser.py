@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sgc_diffusion import __version__
+from sgc_diffusion.cli.app import add_app
 from sgc_diffusion.cli.archive import add_archive
 from sgc_diffusion.cli.arguments import EXAMPLES
 from sgc_diffusion.cli.compare import add_compare
@@ -24,7 +25,7 @@ from sgc_diffusion.cli.verify import add_verify
 
 COMMANDS = (
     *(add_compress, add_decompress, add_preview, add_thin, add_recode, add_relabel, add_crop),
-    *(add_inspect, add_compare, add_verify, add_archive, add_convert, add_doctor),
+    *(add_inspect, add_compare, add_verify, add_archive, add_convert, add_app, add_doctor),
 )
 EXIT_CODES = "exit codes: 0 all went well, 1 a file failed, 2 the command line was wrong, 130 interrupted"
 

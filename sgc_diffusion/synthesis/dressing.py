@@ -24,7 +24,7 @@ def dress(image: Image.Image, payload: SemanticPayload) -> Image.Image:
     """Return a picture with the alpha of its payload, and with profile and EXIF data in `info`.
 
     Args:
-        image: RGB, of the payload's size; it may be changed.
+        image: RGB, of the payload's size, or a reduced copy; it may be changed.
         payload: that it was made from.
 
     Returns:
@@ -37,7 +37,10 @@ def dress(image: Image.Image, payload: SemanticPayload) -> Image.Image:
     if isinstance(exif, ExifLayer):
         image.info["exif"] = _EXIF_PREFIX + exif.exif  # as Pillow's own readers give it
     if isinstance(alpha, AlphaLayer):
-        image.putalpha(Image.fromarray(alpha.alpha(payload.height, payload.width)))
+        if image.size == (payload.width, payload.height):
+            image.putalpha(Image.fromarray(alpha.alpha(payload.height, payload.width)))
+        else:
+            image.putalpha(Image.fromarray(alpha.alpha_map).resize(image.size, Image.Resampling.BILINEAR))
     return image
 
 

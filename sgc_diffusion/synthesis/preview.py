@@ -18,6 +18,7 @@ from PIL import Image
 
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.grid import cell_indices
+from sgc_diffusion.synthesis.dressing import dress
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS, highest_level
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 
@@ -44,7 +45,8 @@ def preview(
         max_pixels: refuse to make a picture with more pixels, whatever a file says; None for no limit.
 
     Returns:
-        RGB picture of the payload's size, or reduced to `max_side`; `info["Description"]` says what it is.
+        RGB picture of the payload's size, or reduced to `max_side`, RGBA if it has alpha; `info["Description"]` says
+        what it is.
 
     Raises:
         ValueError: a `max_side` below 1, or too many pixels in the preview.
@@ -68,9 +70,12 @@ def preview(
     else:
         pixels = _join(payload.label_map, payload.color_map, *_working_size(payload))
         image = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+        image = dress(image.resize((width, height), Image.Resampling.BICUBIC), payload)
         description = describe_preview(num_bytes)
     if image.size != (width, height):
+        info = image.info
         image = image.resize((width, height), Image.Resampling.BICUBIC)
+        image.info |= info
     image.info["Description"] = description
     return image
 
