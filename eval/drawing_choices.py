@@ -39,7 +39,10 @@ from sgc_diffusion.synthesis.conditioning import NUM_COLOR_PLANES
 from sgc_diffusion.synthesis.first_stage import decode_latents, encode_image
 from sgc_diffusion.synthesis.passes import Pass
 
-METRICS = ("vgg_distance", "label_agreement", "niqe", "psnr", "fid_vgg19d")
+METRICS = (
+    *("vgg_distance", "label_agreement", "lite1_cosine", "textured_ratio", "calm_ratio", "niqe", "psnr"),
+    *("lite1_frechet", "lite1_frechet_excess", "texture_correlation"),
+)
 BETWEEN_SEEDS = ("vgg_distance", "psnr")  # also measured from one seed's picture to the other's: how much they vary
 NUM_SEEDS = 2
 # pipeline, original, its payload, seed of the noise → picture

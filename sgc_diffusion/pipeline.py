@@ -21,6 +21,7 @@ from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.encoder import AnalysisOptions, CompressionOptions, EncoderSettings, encode_pictures
 from sgc_diffusion.analysis.image_input import ImageInput
 from sgc_diffusion.analysis.labels import segment_images
+from sgc_diffusion.analysis.steering import SteeringOptions
 from sgc_diffusion.bitstream import Passphrase
 from sgc_diffusion.payload import DecoderRecipe, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY
@@ -30,6 +31,7 @@ from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS, LIKENESS_STRE
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.dressing import dress
 from sgc_diffusion.synthesis.finish import convert_picture
+from sgc_diffusion.synthesis.invented import describe_kept
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.noise_seed import noise_seed
@@ -184,6 +186,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         target_distance: float | None = None,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
+        steering: SteeringOptions | None = None,
         sealed: bool = False,
     ) -> SemanticPayload | list[SemanticPayload]:
         """Reduce pictures to what they mean and what they look like from afar.
@@ -214,6 +217,9 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
                 a quarter of the budget, or 64 bytes without one, allow. False lays it over white.
             keep_metadata: the ICC profile of RGB or gray pixels, which then stay as they are, and the EXIF data, whose
                 orientation is set to 1, are kept and come with the decoded picture.
+            steering: where the bits go: importance, and regions whose pixels are kept before everything else, to the
+                bit unless told less; see `analysis.steering.SteeringOptions`. Importance matters where there is
+                detail: with a `quality`, or a budget above 300 bytes.
             sealed: the budget is that of a file under a key, which takes 26 bytes more.
 
         Returns:
@@ -236,6 +242,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             target_distance=target_distance,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
+            steering=steering,
             sealed=sealed,
         )
         is_list = isinstance(image, (list, tuple))
@@ -270,6 +277,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         target_distance: float | None = None,
         keep_alpha: bool = True,
         keep_metadata: bool = False,
+        steering: SteeringOptions | None = None,
         key: bytes | Passphrase | None = None,
     ) -> bytes | list[bytes]:
         """Compress pictures: `analyze`, whose arguments this takes, then `bitstream.encode`.
@@ -296,6 +304,7 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             target_distance=target_distance,
             keep_alpha=keep_alpha,
             keep_metadata=keep_metadata,
+            steering=steering,
             sealed=key is not None,
         )
         if isinstance(payload, SemanticPayload):
@@ -342,8 +351,9 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
             ValueError: as for `__call__`, or data that is not bytes, such as the path of a file.
         """
         files = check_files(data)
+        payloads = [bitstream.decode(content, key=key) for content in files]
         output = self(
-            [bitstream.decode(content, key=key) for content in files],
+            payloads,
             decoder=decoder,
             detail_fill=detail_fill,
             preset=preset,
@@ -360,7 +370,8 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         if output_type == "pil":
             for index, (image, content) in enumerate(zip(output.images, files, strict=True)):
                 if isinstance(image, GeneratedImage):
-                    output.images[index] = mark_generated(image, len(content), self.config.profile)
+                    kept = describe_kept(payloads[index])
+                    output.images[index] = mark_generated(image, len(content), self.config.profile, kept)
                 else:
                     words = image.info["Description"]
                     image.info["Description"] = words.replace("a semantic payload", f"{len(content)} bytes")
@@ -476,7 +487,11 @@ class SemanticCompressionPipeline(ComponentsMixin, InterruptionMixin, DiffusionP
         self.maybe_free_model_hooks()
         if output_type == "pil":
             dressed = [dress(picture, payloads[index]) for index, picture in zip(drawn, pictures, strict=True)]
-            pictures = [mark_generated(picture, None, self.config.profile) for picture in dressed]
+            kept = [describe_kept(payloads[index]) for index in drawn]
+            pictures = [
+                mark_generated(picture, None, self.config.profile, words)
+                for picture, words in zip(dressed, kept, strict=True)
+            ]
         pairs = zip(payloads, names, strict=True)
         images: Any = [self._plain_picture(*pair, output_type, max_pixels) for pair in pairs]
         for index, picture in zip(drawn, pictures, strict=True):

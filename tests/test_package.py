@@ -72,6 +72,8 @@ def test_what_is_imported_is_declared(folder):
         allowed |= EXTRAS["demo"]
     if folder == "archive":
         allowed |= EXTRAS["scale"]
+    if folder == "zoo":
+        allowed |= EXTRAS["text"]
     if folder == "evaluation":
         allowed |= EXTRAS["eval"] | EXTRAS["vvc"] | {"ai_edge_litert"}  # for a segmenter
     assert third_party(PACKAGE / folder) <= allowed

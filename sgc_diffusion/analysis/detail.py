@@ -3,7 +3,8 @@
     picture, payload of labels and colors ──exact state──▶ levels 0, 1, 2 … ──until quality or budget──▶ payload
 
 A level is left out where it says nothing. Under a budget the levels of a picture are nested, whatever the budget, and
-the last may be a part, so that more bytes give all that fewer give.
+the last may be a part, so that more bytes give all that fewer give. What importance and regions a payload has steer its
+detail.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sgc_diffusion.payload import DetailLevel, SemanticPayload
+from sgc_diffusion.analysis.steering import steering_of
+from sgc_diffusion.payload import DetailLevel, ImportanceLayer, SemanticPayload
 from sgc_diffusion.payload.detail import (
     FIRST_KIND,
     LOSSLESS,
@@ -25,6 +27,10 @@ from sgc_diffusion.payload.detail import (
     partly,
     says_nothing_new,
 )
+from sgc_diffusion.payload.grid import enlarge
+from sgc_diffusion.payload.importance import MEAN_LEVEL
+from sgc_diffusion.payload.regions import INNER_LEVELS
+from sgc_diffusion.payload.steering import Steering
 
 MAX_QUALITY = 100  # every pixel exact
 # The quality from which each level is there; between 35 and 95 it is about the PSNR of what JPEG gives at that quality.
@@ -40,6 +46,41 @@ def level_of_quality(quality: float) -> int | None:
     return max((level for level, least in enumerate(LEVEL_QUALITIES) if quality >= least), default=None)
 
 
+def inner_levels_of(quality: float) -> tuple[int, int, int]:
+    """Return how well regions are kept after each of their three levels for a quality of the last, 0 … 100.
+
+    Args:
+        quality: of the inside; 100 is exact.
+
+    Raises:
+        ValueError: out of range.
+    """
+    if not 0 <= quality <= MAX_QUALITY:
+        raise ValueError(f"`region_quality` must be from 0 to {MAX_QUALITY}, got {quality!r}")
+    last = level_of_quality(quality) or 0
+    first, second, _ = INNER_LEVELS
+    return min(first, last), min(second, last), last
+
+
+def level_of_file(level: int | None, steering: Steering | None) -> int | None:
+    """Return the level of a file after which what nothing is said of is known as after a level of its own.
+
+    Args:
+        level: wanted outside of regions, for cells of the mean importance; None for nothing there.
+        steering: of the file's detail, if anything steers it.
+
+    Returns:
+        The level; with regions at least the last one for their inside. None for no detail at all.
+    """
+    if steering is None or steering.regions is None:
+        return level
+    last_inner = len(steering.regions.inner_levels) - 1
+    mean = MEAN_LEVEL if steering.importance is not None else 0
+    if level is None:
+        return last_inner
+    return next(own for own in range(last_inner + 1, LOSSLESS + 1) if steering.levels(own)[mean] >= level)
+
+
 def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> SemanticPayload:
     """Return a payload with the detail levels of a picture.
 
@@ -48,7 +89,7 @@ def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> Se
         picture: (H, W, 3) uint8, of the payload's size.
         finest: the last level, 0 … 15; 15 makes the picture exact.
     """
-    state = exact_state(picture, payload.color_map)
+    state = exact_state(picture, payload.color_map, steering_of(payload))
     return payload.with_layers(*(_with_psnr(layer, picture) for layer in _levels(state, finest)))
 
 
@@ -69,7 +110,7 @@ def fit_detail(
     Returns:
         The payload; without a last level that would only make the likeness worse, as the coarsest ones can.
     """
-    state, left = exact_state(picture, payload.color_map), num_bytes
+    state, left = exact_state(picture, payload.color_map, steering_of(payload)), num_bytes
     for layer in _levels(state, LOSSLESS):
         larger = payload.with_layers(_with_psnr(layer, picture))
         size_bytes = count_last_layer(larger)
@@ -136,19 +177,25 @@ def without_worse_levels(payload: SemanticPayload, picture: np.ndarray) -> Seman
 def squared_error(payload: SemanticPayload, picture: np.ndarray) -> float:
     """Return the mean square error of the likeness of a payload's last layer, or of its smooth base.
 
+    Where the payload has importance, each pixel counts as much as its cell says.
+
     Args:
         payload: of labels, colors and detail levels.
         picture: (H, W, 3) uint8, of the payload's size.
     """
     last = _highest(payload)
     nothing = DetailState(payload.height, payload.width, payload.color_map, ())
-    return _error(nothing if last is None else last.state, picture)
+    importance = payload.layer(ImportanceLayer)
+    weights = None if importance is None else enlarge(importance.weights, payload.height, payload.width)
+    return _error(nothing if last is None else last.state, picture, weights)
 
 
-def _error(state: DetailState, picture: np.ndarray) -> float:
-    """Return the mean square error of the likeness of a state."""
-    decoded = likeness(state)
-    return float(np.mean(np.square(decoded.astype(np.int16) - picture, dtype=np.float32), dtype=np.float64))
+def _error(state: DetailState, picture: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Return the mean square error of the likeness of a state, each pixel counted by its weight, (H, W) float."""
+    errors = np.square(likeness(state).astype(np.int16) - picture, dtype=np.float32)
+    if weights is None:
+        return float(np.mean(errors, dtype=np.float64))
+    return float(np.average(errors.mean(axis=2), weights=weights))
 
 
 def _highest(payload: SemanticPayload) -> DetailLevel | None:

@@ -28,14 +28,17 @@ from sgc_diffusion.analysis.detail import (
     add_detail,
     fit_detail,
     is_lossless,
+    level_of_file,
     level_of_quality,
 )
 from sgc_diffusion.analysis.extras import collect_extras
 from sgc_diffusion.analysis.honesty import judge, reach_distance
 from sgc_diffusion.analysis.image_input import ImageInput, LoadedPicture, load_picture
+from sgc_diffusion.analysis.importance import make_importance
 from sgc_diffusion.analysis.labels import NUM_LABEL_CELLS
 from sgc_diffusion.analysis.rate_control import choose_payload
 from sgc_diffusion.analysis.sample_range import RoundedSamplesWarning
+from sgc_diffusion.analysis.steering import SteeringOptions, add_steering, pixel_importance, steering_of
 from sgc_diffusion.features.deep_distance import load_deep_distance
 from sgc_diffusion.payload import ColorLayer, DecoderRecipe, LabelLayer, Layer, SemanticPayload
 from sgc_diffusion.payload.color_transform import DEFAULT_QUALITY, STEPS
@@ -72,6 +75,7 @@ class EncodingOptions(TypedDict, total=False):
     target_distance: float | None
     keep_alpha: bool
     keep_metadata: bool
+    steering: SteeringOptions | None
 
 
 class AnalysisOptions(EncodingOptions, total=False):
@@ -106,6 +110,7 @@ class EncoderSettings:
             or a budget: as many detail levels are written as it takes.
         keep_alpha: a picture with transparent pixels keeps its alpha, see `extras`; else it is laid over white.
         keep_metadata: ICC profile and EXIF data are kept, and the colors stay those of the profile.
+        steering: where the bits are to go: importance, and regions that are kept; see `analysis.steering`.
         sealed: the budget is that of a file that a key seals.
 
     Raises:
@@ -124,6 +129,7 @@ class EncoderSettings:
     target_distance: float | None = None
     keep_alpha: bool = True
     keep_metadata: bool = False
+    steering: SteeringOptions | None = None
     sealed: bool = False
 
     def __post_init__(self) -> None:
@@ -151,6 +157,15 @@ class EncoderSettings:
         if self.class_weights is not None and not self.has_budget:
             raise ValueError("`class_weights` matter only under a budget; give `max_bytes` or `target_bpp` as well")
         _weigh(self.taxonomy_name, self.class_weights or {})
+        if self.steering is not None:
+            self._check_steering(self.steering)
+
+    def _check_steering(self, steering: SteeringOptions) -> None:
+        steering.check(self.taxonomy_name)
+        if self.max_bytes is not None and self.max_bytes <= HANDOVER_BYTES and steering.has_regions:
+            raise ValueError(
+                f"`max_bytes` {self.max_bytes} has no room for the pixels of regions; allow more than {HANDOVER_BYTES}"
+            )
 
     @property
     def has_budget(self) -> bool:
@@ -233,11 +248,15 @@ def _encode_picture(
     if picture.alpha is not None:
         picture = replace(picture, image=fill_invisible(picture.image, picture.alpha))
     if budget is not None:
-        payload = _fit_budget(picture, settings, budget - extras.size_bytes, segment, count_bytes, count_layer_bytes)
+        read_whole = partial(_read_pixels, image, settings, budget)
+        left = budget - extras.size_bytes
+        payload = _fit_budget(picture, settings, left, read_whole, segment, count_bytes, count_layer_bytes)
     else:
         payload = _analyze(picture, settings, segment)
     payload = payload.with_layers(*extras.before_detail)
     read_pixels = partial(_read_pixels, image, settings, budget)
+    if settings.steering is not None and _has_detail(settings, budget):
+        payload = add_steering(payload, read_pixels(), settings.steering)
     payload = _add_detail(payload, read_pixels, settings, budget, extras.metadata_bytes, count_bytes, count_last_layer)
     payload = payload.with_layers(*extras.after_detail)
     if picture.is_rounded and is_lossless(payload):
@@ -248,6 +267,14 @@ def _encode_picture(
     if settings.target_distance is not None:
         return reach_distance(payload, read_pixels(), settings.target_distance, draw, load_deep_distance())
     return judge(payload, read_pixels(), draw, load_deep_distance()).payload if settings.honest else payload
+
+
+def _has_detail(settings: EncoderSettings, budget: int | None) -> bool:
+    """Return whether there will be detail, which importance and regions steer."""
+    if budget is not None:
+        return budget > HANDOVER_BYTES
+    asked = settings.quality is not None and level_of_quality(settings.quality) is not None
+    return asked or (settings.steering is not None and settings.steering.has_regions)
 
 
 def _read_pixels(image: ImageInput, settings: EncoderSettings, budget: int | None) -> np.ndarray:
@@ -270,10 +297,11 @@ def _add_detail(
     count_last_layer: Callable[[SemanticPayload], int] | None,
 ) -> SemanticPayload:
     """Return the payload with the detail that quality or budget ask for; only then is the picture read whole."""
-    if settings.quality is not None:
-        finest = level_of_quality(settings.quality)
+    if budget is None:
+        finest = None if settings.quality is None else level_of_quality(settings.quality)
+        finest = level_of_file(finest, steering_of(payload))
         return payload if finest is None else add_detail(payload, pixels(), finest)
-    if budget is None or budget <= HANDOVER_BYTES:
+    if budget <= HANDOVER_BYTES:
         return payload
 
     def count_by_files(larger: SemanticPayload) -> int:
@@ -299,6 +327,7 @@ def _fit_budget(
     picture: LoadedPicture,
     settings: EncoderSettings,
     max_bytes: int,
+    pixels: Callable[[], np.ndarray],
     segment: Segment,
     count_bytes: CountBytes,
     count_layer_bytes: Callable[[Layer], int] | None,
@@ -317,7 +346,20 @@ def _fit_budget(
         recipe=last_seed if settings.num_candidates > 1 else settings.recipe,
         class_weights=settings.weights,
         merged=reductions(settings.taxonomy_name),
+        importance=_importance(picture, label_map, settings, pixels),
     ).payload
+
+
+def _importance(
+    picture: LoadedPicture, label_map: np.ndarray, settings: EncoderSettings, pixels: Callable[[], np.ndarray]
+) -> np.ndarray | None:
+    """Return how much each place of a picture counts, (h, w) float64; None if all count alike."""
+    if settings.steering is None or not settings.steering.has_importance:
+        return None
+    labels = LabelLayer(label_map, settings.taxonomy_name)
+    color = ColorLayer.from_color_map(extract_color_map(picture.image), settings.color_quality)
+    payload = SemanticPayload(picture.width, picture.height, labels, color)
+    return make_importance(pixel_importance(payload, pixels(), settings.steering)).weights
 
 
 def _is_integer(value: Any) -> bool:

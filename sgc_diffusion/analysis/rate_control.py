@@ -9,6 +9,8 @@ The distortion is the sum of two parts, both over the fine maps that the picture
             each counted by the weight of its class
     colors  the root mean square error of the enlarged color map, divided by 128 gray levels
 
+and each cell counted by the importance of its place, where there is one,
+
 so that one label in a hundred weighs as much as 1.28 gray levels. Label and color bytes add up, so each side is
 reduced to the options that no other beats in both bytes and distortion, and the best pair that fits is searched.
 Options come from coarse to fine and stop where none fits, so that a small budget is quickly met, and a larger one sees
@@ -82,6 +84,7 @@ def choose_payload(
     recipe: DecoderRecipe | None = None,
     class_weights: np.ndarray | None = None,
     merged: Sequence[str] = (),
+    importance: np.ndarray | None = None,
 ) -> RateChoice:
     """Choose grids, merged classes, dropped islands and color precision for a budget.
 
@@ -98,6 +101,7 @@ def choose_payload(
         class_weights: (K,) float, how much a wrong label counts for each true class; all alike if None.
         merged: label sets by whose groups classes may be merged, such as `("landscape-8",)`: each group then has the id
             of its member with the most cells.
+        importance: (h, w) float, 0 or more, over the whole picture: how much each place counts; all alike if None.
 
     Raises:
         ValueError: no payload fits; the message says how many bytes the smallest takes.
@@ -117,13 +121,13 @@ def choose_payload(
     label_options = _options(
         _label_layers(label_map, taxonomy_name, weights, merged),
         count_labels,
-        lambda layer: label_distortion(label_map, layer.label_map, weights),
+        lambda layer: label_distortion(label_map, layer.label_map, weights, importance),
         count_labels(labels) + limit,
     )
     color_options = _options(
         _color_layers(color_map),
         count_color,
-        lambda layer: color_distortion(color_map, layer.color_map),
+        lambda layer: color_distortion(color_map, layer.color_map, importance),
         count_color(color) + limit,
     )
     best_labels, best_colors = _best_options(label_options), _best_options(color_options)
@@ -140,34 +144,42 @@ def choose_payload(
     )
 
 
-def label_distortion(label_map: np.ndarray, coarse: np.ndarray, class_weights: np.ndarray) -> float:
+def label_distortion(
+    label_map: np.ndarray, coarse: np.ndarray, class_weights: np.ndarray, importance: np.ndarray | None = None
+) -> float:
     """Return the weighted share of a fine map that differs from a coarse map enlarged to its size.
 
     Args:
         label_map: (H, W) integer ids.
         coarse: (h, w) integer ids.
         class_weights: (K,) float, how much a cell of each true class counts, 0 or more.
+        importance: (h, w) float, how much each place counts, 0 or more; all alike if None.
 
     Returns:
         0 … 1.
     """
     weights = class_weights[label_map]
+    if importance is not None:
+        weights = weights * enlarge(importance, *label_map.shape)
     return float((weights * (enlarge(coarse, *label_map.shape) != label_map)).sum() / max(weights.sum(), 1e-12))
 
 
-def color_distortion(color_map: np.ndarray, coarse: np.ndarray) -> float:
+def color_distortion(color_map: np.ndarray, coarse: np.ndarray, importance: np.ndarray | None = None) -> float:
     """Return the error of a coarse color map enlarged to the size of a fine one.
 
     Args:
         color_map: (H, W, 3) uint8 sRGB.
         coarse: (h, w, 3) uint8 sRGB.
+        importance: (h, w) float, how much each place counts, 0 or more; all alike if None.
 
     Returns:
         Root mean square error / 128 gray levels.
     """
     size = (color_map.shape[1], color_map.shape[0])
     enlarged = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
-    return float(np.sqrt(((enlarged.astype(np.float64) - color_map) ** 2).mean()) / COLOR_RANGE)
+    errors = ((enlarged.astype(np.float64) - color_map) ** 2).mean(axis=2)
+    weights = None if importance is None else enlarge(importance, *errors.shape)
+    return float(np.sqrt(np.average(errors, weights=weights)) / COLOR_RANGE)
 
 
 def _grids(fine: np.ndarray, cells: Sequence[int], max_side: int) -> list[tuple[int, int]]:

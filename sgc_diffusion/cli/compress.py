@@ -22,6 +22,7 @@ from sgc_diffusion.cli.inputs import FILE_SUFFIX, readable
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.cli.pipelines import load_pipeline
+from sgc_diffusion.cli.steering import add_steering_arguments, steering_options
 
 DEFAULT_PIPELINE = "landscape-256"
 MAX_CANDIDATES = 65536  # seeds that a file can hold
@@ -68,6 +69,7 @@ def add_compress(commands: Any) -> None:
     parser.add_argument(
         "--keep-metadata", action="store_true", help="keep the ICC profile, with the colors as they are in it, and EXIF"
     )
+    add_steering_arguments(parser)
 
 
 def compress(arguments: argparse.Namespace, report: Report) -> None:
@@ -80,6 +82,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
     if not jobs:
         return
     try:
+        steering = steering_options(arguments)
         pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
     except Exception as error:  # whatever a library raises, it is one line
         report.all_failed(jobs, describe_error(error))
@@ -87,7 +90,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
     options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
     options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp, "quality": arguments.quality}
     options |= {"honest": arguments.honest, "target_distance": arguments.target_distance}
-    options |= {"keep_alpha": not arguments.no_alpha, "keep_metadata": arguments.keep_metadata}
+    options |= {"keep_alpha": not arguments.no_alpha, "keep_metadata": arguments.keep_metadata, "steering": steering}
 
     def handle(job: Job) -> Result:
         check_still_free(job, overwrite=arguments.force, skip_existing=arguments.skip_existing)

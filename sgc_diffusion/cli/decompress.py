@@ -71,6 +71,7 @@ def add_decompress(commands: Any) -> None:
         "drawn",
     )
     add("--detail-fill", type=number_between(0, 1), help="part of what the file leaves open that is drawn, 0 to 1")
+    add("--show-invented", action="store_true", help="tint and stripe what is drawn and not known from the file")
     add("--steps", type=recipe_field("num_inference_steps", int), help="of the whole schedule; default: as in the file")
     add("--strength", type=recipe_field("strength", float), help="how freely to redraw, 0 to 1; 0 draws nothing")
     add("--guidance", type=recipe_field("guidance_scale", float), help="how strictly to follow the labels; 1 is plain")
@@ -170,6 +171,7 @@ def _draw(
     """Draw files with one pipeline."""
     import torch
 
+    from sgc_diffusion.synthesis.invented import show_invented
     from sgc_diffusion.synthesis.precision import drawing_precision
     from sgc_diffusion.synthesis.provenance import save_image
 
@@ -195,6 +197,8 @@ def _draw(
                 drawing.data, key=key, generator=generator, max_pixels=arguments.max_pixels, **options
             )
         image = drawn.images[0]
+        if arguments.show_invented:
+            image = show_invented(image, bitstream.decode(drawing.data, key=key))
         seconds = time.perf_counter() - started
         with writing(job, naming, overwrite=arguments.force) as temporary:
             save_image(image, temporary)

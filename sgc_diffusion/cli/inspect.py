@@ -13,6 +13,7 @@ from sgc_diffusion.cli.errors import UsageError, describe_error
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.outputs import Job, write_sheet
+from sgc_diffusion.cli.steering_report import describe_steering
 
 HIDDEN_FROM_TEXT = {"output", "error"}  # nothing is written, and errors have their own line
 
@@ -111,6 +112,7 @@ def _describe_maps(payload: Any) -> dict[str, Any]:
         "taxonomy": payload.labels.taxonomy_name,
         "labels": {name: round(share, 4) for name, share in payload.labels.shares.items()},
         "grids": {"labels": list(payload.label_map.shape), "color": list(payload.color_map.shape[:2])},
+        **describe_steering(payload),
     }
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sgc_diffusion.payload import SemanticPayload
+from sgc_diffusion.payload import ImportanceLayer, RegionsLayer, SemanticPayload
 from sgc_diffusion.synthesis.preview import preview, reduced_size
 
 PANEL_SIDE = 384  # pixels of the longer side
 GAP, LINE, TEXT_SIZE, COLUMNS = 12, 20, 15, 4
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
+EDGE = (255, 40, 40)  # of regions
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def file_sheet(payload: SemanticPayload, layer_bytes: Mapping[str, int]) -> Imag
         Panel(_in_shape(Image.fromarray(payload.color_map), size), [f"colors, {columns} x {rows}"], True),
         Panel(preview(payload, max_side=PANEL_SIDE), [f"preview; the picture has {size[0]} x {size[1]}"]),
     ]
+    if (steering := steering_panel(payload)) is not None:
+        panels.append(steering)
     parts = [contact_sheet(panels), _legend(payload), _bar(layer_bytes, num_bytes)]
     sheet = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts) + GAP), PAPER)
     top = 0
@@ -73,6 +76,33 @@ def file_sheet(payload: SemanticPayload, layer_bytes: Mapping[str, int]) -> Imag
         sheet.paste(part, (0, top))
         top += part.height
     return sheet
+
+
+def steering_panel(payload: SemanticPayload) -> Panel | None:
+    """Return where the bits of a file go: importance from dark to light over the preview, regions outlined; or None."""
+    importance, regions = payload.layer(ImportanceLayer), payload.layer(RegionsLayer)
+    if importance is None and regions is None:
+        return None
+    image = preview(payload, max_side=PANEL_SIDE)
+    lines = []
+    if importance is not None:
+        heat = Image.fromarray((importance.levels * 85).astype(np.uint8)).resize(image.size, Image.Resampling.NEAREST)
+        image = Image.blend(image.convert("RGB"), heat.convert("RGB"), 0.6)
+        lines.append(f"importance, {' x '.join(map(str, importance.levels.shape[::-1]))}")
+    if regions is not None:
+        inside = regions.pixels(image.height, image.width)
+        edge = inside & ~_eroded(inside)
+        pixels = np.array(image.convert("RGB"))
+        pixels[edge] = EDGE
+        image = Image.fromarray(pixels)
+        lines.append(f"{len(regions.regions)} regions")
+    return Panel(image, lines)
+
+
+def _eroded(mask: np.ndarray) -> np.ndarray:
+    """Return the cells of a mask (h, w) bool whose four neighbors two cells away are in it too."""
+    padded = np.pad(mask, 2)
+    return padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:]
 
 
 def _fit(panel: Panel) -> Image.Image:

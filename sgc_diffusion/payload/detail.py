@@ -15,6 +15,7 @@ import numpy as np
 
 from sgc_diffusion.payload.detail_bands import FIRST_PLANE, NUM_LEVELS, Band, make_bands, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
+from sgc_diffusion.payload.importance import MEAN_LEVEL
 from sgc_diffusion.payload.layer import Layer
 from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
 from sgc_diffusion.payload.scalars import plain_integer
@@ -89,6 +90,17 @@ class DetailLevel(Layer):
     def level(self) -> int:
         """0, the coarsest, … 15, the exact picture."""
         return self.kind - FIRST_KIND
+
+    @property
+    def outer_level(self) -> int:
+        """Down to which level's planes the picture is known where nothing is kept and nothing matters more or less.
+
+        The level itself unless regions or importance steer the detail; −1 if nothing is known there.
+        """
+        steering = self.finest.steering
+        if steering is None:
+            return self.level
+        return steering.levels(self.level)[MEAN_LEVEL if steering.importance is not None else 0]
 
     @property
     def state(self) -> DetailState:

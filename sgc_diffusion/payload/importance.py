@@ -21,6 +21,7 @@ MEAN_LEVEL = 1  # of cells of about the mean importance
 MAX_IMPORTANCE_SIDE = 64  # cells of the grid
 MAX_STRENGTH = 3
 RATIO_LIMITS = (0.5, 1.5, 3.0)  # T_i / M̄ from which levels 1, 2 and 3 start
+LEVEL_WEIGHTS = np.array((0.25, 1.0, 2.0, 4.0))  # about T_i / M̄ within each level
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,11 @@ class ImportanceLayer(Layer):
             )
         object.__setattr__(self, "levels", frozen_array(levels, np.uint8))
         object.__setattr__(self, "strength", plain_integer("strength", self.strength, 0, MAX_STRENGTH))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(h, w) float64: how much each cell counts where errors are weighed, about T_i / M̄."""
+        return LEVEL_WEIGHTS[self.levels]
 
     @property
     def shifts(self) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ def choose_decoder(payload: SemanticPayload, decoder: str | None, strength: floa
 def is_nearly_exact(payload: SemanticPayload) -> bool:
     """Return whether a drawing would change nothing of the likeness that can be seen."""
     level = highest_level(payload)
-    return level is not None and level.level >= NEARLY_EXACT
+    return level is not None and level.outer_level >= NEARLY_EXACT
 
 
 def check_decoder(decoder: object, generators: Sequence[str] = GENERATORS) -> None:

@@ -198,15 +198,16 @@ def _merge_tiff(params: dict[str, Any], description: str) -> dict[str, Any]:
     return {**params, "tiffinfo": tags}
 
 
-def mark_generated(image: Image.Image, num_bytes: int | None, pipeline_name: str) -> GeneratedImage:
+def mark_generated(image: Image.Image, num_bytes: int | None, pipeline_name: str, kept: str = "") -> GeneratedImage:
     """Return a picture that carries its provenance.
 
     Args:
         image: of any mode; left as it is. One that is marked already is marked anew.
         num_bytes: size of the file that it was drawn from, None if there was none.
         pipeline_name: what drew it.
+        kept: a sentence about regions that are real.
     """
-    description = describe_source(num_bytes, pipeline_name)
+    description = describe_source(num_bytes, pipeline_name) + kept
     marked = GeneratedImage(image.copy())
     marked.info |= {"xmp": build_xmp(description), "Description": description}
     return marked

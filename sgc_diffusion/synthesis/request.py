@@ -200,8 +200,8 @@ def resolve_recipes(
             values |= preset_values("fine") | {"strength": values["strength"]}
         if must_draw and values["strength"] == 0:
             values["strength"] = own.strength or PRESETS["fine"].strength
-        if (level := highest_level(payload)) is not None:
-            bound = likeness_strengths[min(level.level, len(likeness_strengths) - 1)]
+        if (level := highest_level(payload)) is not None and level.outer_level >= 0:
+            bound = likeness_strengths[min(level.outer_level, len(likeness_strengths) - 1)]
             values["strength"] = min(values["strength"], bound)
         recipes.append(DrawingRecipe(**values | given, is_scheduler_given=is_scheduler_given))
     return recipes

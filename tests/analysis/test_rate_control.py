@@ -154,3 +154,17 @@ def test_noise_of_full_size_is_quick(noise):
     choice = choose(noise, 300, count_layer_bytes=layer_size_bytes)
     assert choice.size_bytes <= 300
     assert time.process_time() - started < 4  # under one second alone on a core; 10 s before
+
+
+def test_importance_weighs_both_distortions():
+    label_map = np.zeros((8, 8), np.uint8)
+    label_map[:, 4:] = 1
+    color_map = np.repeat(label_map[..., None] * 100, 3, axis=2).astype(np.uint8)
+    left, right = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+    zeros = np.zeros((1, 1), np.uint8)
+    weights = np.ones(24)
+    assert rate_control.label_distortion(label_map, zeros, weights) == 0.5
+    assert [rate_control.label_distortion(label_map, zeros, weights, side) for side in (left, right)] == [0, 1]
+    black = np.zeros((1, 1, 3), np.uint8)
+    errors = [rate_control.color_distortion(color_map, black, side) for side in (left, right)]
+    assert errors == [0, pytest.approx(100 / 128)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from sgc_diffusion import SemanticCompressionPipeline
 from sgc_diffusion.evaluation.codecs import ANCHORS, expand_specs, make_codec, vvc, yuv
 from sgc_diffusion.evaluation.codecs.anchor import Anchor, FixedCodec, require_package
 from sgc_diffusion.evaluation.codecs.annexb import decode_frame, mark_odd_size, true_size
@@ -351,6 +352,9 @@ def test_sgc_draws_by_seed_from_its_file(tiny_pipeline_folder, landscape, tmp_pa
     first, again, other = (np.asarray(codec.decode_image(path, seed=seed)) for seed in (0, 0, 1))
     assert first.shape == (48, 64, 3)
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+    pipe = SemanticCompressionPipeline.from_pretrained(tiny_pipeline_folder)
+    drawn = pipe.decompress(path.read_bytes(), num_inference_steps=2).images[0]
+    assert np.array_equal(first, np.asarray(drawn))  # what everybody sees who draws the file
     with pytest.raises(ValueError, match="no known pipeline"):
         make_codec("sgc:pipeline=nowhere").require()
 

@@ -9,12 +9,14 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from sgc_diffusion import bitstream
 from sgc_diffusion.evaluation.codecs.codec import Codec, installed_versions, write_file
 from sgc_diffusion.payload.recipe import SCHEDULERS, preset_values
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES
@@ -24,6 +26,7 @@ PACKAGE = Path(__file__).parents[2]
 DEFAULT_PIPELINE = "landscape-256"
 FROM_HUB = {pipeline.name for pipeline in KNOWN_PIPELINES if pipeline.sources and "://" not in pipeline.sources[0]}
 PIPELINE_SUFFIXES = {".safetensors", ".bin", ".json"}
+NUM_SEEDS = 2**16  # of a file
 NUMBERS = {  # option → what the pipeline calls it, its type, and the range that the pipeline takes
     "steps": ("num_inference_steps", int, 1, 1000),
     "strength": ("strength", float, 0.01, 1.0),
@@ -127,11 +130,10 @@ class SgcCodec(Codec):
         return {"setting": ", ".join(parts) or "as shipped", "scale": 1.0}
 
     def decode_image(self, path: Path, *, seed: int = 0) -> Image.Image:
-        """See the base class."""
-        import torch
-
-        generator = torch.Generator("cpu").manual_seed(seed)
-        return self._pipeline.decompress(path.read_bytes(), generator=generator, **self._drawing).images[0]
+        """See the base class. Seed 0 is what the file draws for everybody; others are the files of other seeds."""
+        payload = bitstream.decode(path.read_bytes())
+        recipe = replace(payload.recipe, seed=(payload.recipe.seed + seed) % NUM_SEEDS)
+        return self._pipeline(replace(payload, recipe=recipe), **self._drawing).images[0]
 
 
 def _digest(paths: Iterable[Path]) -> str:

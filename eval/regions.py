@@ -1,0 +1,223 @@
+"""Repeat the experiment of Samarathunga et al. (S5): a base, and three enhancement levels inside an object.
+
+    python eval/regions.py --images DIR --output eval/results/regions.json
+
+DIR holds pictures NAME.jpg with label maps NAME.png of COCO-Stuff (a class id, or 255). The object of a picture is the
+largest connected part of a thing's class that covers 3 to 50 % of it; pictures without one are left out.
+
+    ours            whole file: labels of one cell, color map of 16 cells, the outline, three levels (6, 8, 15)
+    JPEG residuals  S5's way over our base: the residual of the object's box, gray outside of the object, as JPEG of
+                    quality 75, then the residual of that at 90, then at 100
+    JPEG            the whole picture at the lowest quality that is as good inside the object
+    scalable JPEG   a JPEG base of quality 10, and residuals of the whole picture at 75, 90 and 100
+
+PSNR is that inside the object. The last of our levels is exact, which no JPEG residual is: at equal PSNR it is compared
+by a level of ours that is at least as good.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+from ladder import psnr, saved
+from PIL import Image
+from scipy import ndimage
+
+from sgc_diffusion import bitstream
+from sgc_diffusion.analysis.color import extract_color_map
+from sgc_diffusion.analysis.regions import Outline, make_regions
+from sgc_diffusion.evaluation.measurement import commit
+from sgc_diffusion.payload import ColorLayer, DetailLevel, LabelLayer, RegionsLayer, SemanticPayload, Steering
+from sgc_diffusion.payload.detail import FIRST_KIND, coarsened, exact_state, likeness
+from sgc_diffusion.payload.smooth_base import smooth_base
+from sgc_diffusion.taxonomy import load_taxonomy
+
+logger = logging.getLogger(__name__)
+NUM_THINGS = 91  # classes of COCO-Stuff before the stuff
+QUALITIES = (75, 90, 100)
+BASE_QUALITY = 10
+PAPER = {"base": 61.4, "levels": (3.3, 3.6, 5.4)}
+
+
+def find_object(label_map: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """Return the largest object of a label map (H, W) as a mask, and its class; None if there is none."""
+    best, best_class = None, 0
+    for class_id in np.unique(label_map[label_map < NUM_THINGS]):
+        parts, count = ndimage.label(label_map == class_id)
+        for number in range(1, count + 1):
+            mask = parts == number
+            if 0.03 < mask.mean() < 0.5 and (best is None or mask.sum() > best.sum()):
+                best, best_class = mask, int(class_id)
+    return None if best is None else (ndimage.binary_fill_holes(best), best_class)
+
+
+def as_jpeg(picture: np.ndarray, quality: int) -> tuple[int, np.ndarray]:
+    """Return the bytes and the pixels of a picture after JPEG without subsampling."""
+    data = saved(picture, "JPEG", {"quality": quality, "optimize": True, "subsampling": 0})
+    return len(data), np.asarray(Image.open(io.BytesIO(data)))
+
+
+def residual_levels(picture: np.ndarray, base: np.ndarray, mask: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Return the bytes so far and the picture after each JPEG residual inside the box of a mask, gray outside of it."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    known, num_bytes, levels = base.astype(np.int16), 0, []
+    for quality in QUALITIES:
+        residual = np.where(mask[box][..., None], picture[box].astype(np.int16) - known[box], 0)
+        size, decoded = as_jpeg(np.clip(residual + 128, 0, 255).astype(np.uint8), quality)
+        num_bytes += size
+        known = known.copy()
+        known[box] += np.where(mask[box][..., None], decoded.astype(np.int16) - 128, 0).astype(np.int16)
+        levels.append((num_bytes, np.clip(known, 0, 255).astype(np.uint8)))
+    return levels
+
+
+def our_levels(
+    plain: SemanticPayload, picture: np.ndarray, regions: RegionsLayer, inner: tuple[int, ...]
+) -> list[tuple[int, np.ndarray]]:
+    """Return the bytes so far, of a whole file, and the picture after each of three inner levels."""
+    layer = RegionsLayer(regions.regions, inner)  # type: ignore[arg-type] - three of them
+    state = exact_state(picture, plain.color_map, Steering(plain.height, plain.width, regions=layer))
+    results = []
+    payload = plain.with_layers(layer, *(DetailLevel(FIRST_KIND + level, state) for level in range(len(inner))))
+    data = bitstream.encode(payload)
+    sizes = bitstream.inspect(data).layer_bytes
+    num_bytes = len(data) - sum(sizes[f"detail {level}"] for level in range(len(inner)))
+    for level in range(len(inner)):
+        num_bytes += sizes[f"detail {level}"]
+        results.append((num_bytes, likeness(coarsened(state, level))))
+    return results
+
+
+def lowest_jpeg(picture: np.ndarray, mask: np.ndarray, wanted: float) -> int:
+    """Return the bytes of the smallest JPEG of a picture that is as good inside a mask; of quality 100 if none is."""
+    low, high = 1, 100
+    while low < high:
+        middle = (low + high) // 2
+        if psnr(as_jpeg(picture, middle)[1][mask], picture[mask]) >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return as_jpeg(picture, low)[0]
+
+
+def bytes_at(curve: list[tuple[int, float]], wanted: float) -> float:
+    """Return the bytes of a curve at a PSNR, linear in the logarithm."""
+    return float(np.exp(np.interp(wanted, [quality for _, quality in curve], [np.log(size) for size, _ in curve])))
+
+
+def measure(picture: np.ndarray, mask: np.ndarray) -> dict:
+    """Return bytes and PSNR inside the object of every way."""
+    height, width = mask.shape
+    color = ColorLayer.from_color_map(extract_color_map(Image.fromarray(picture)), 32)
+    plain = SemanticPayload(width, height, LabelLayer(np.zeros((1, 1), np.uint8), "general-54"), color)
+    regions = make_regions([Outline(mask)])
+    assert regions is not None
+    inside = regions.pixels(height, width)
+    base = smooth_base(plain.color_map, height, width)
+    base_bytes = len(bitstream.encode(plain))
+    outline_bytes = len(bitstream.encode(plain.with_layers(regions))) - base_bytes
+
+    def quality(decoded: np.ndarray) -> float:
+        return psnr(decoded[inside], picture[inside])
+
+    ours = our_levels(plain, picture, regions, (6, 8, 15))
+    curve = [(size, quality(decoded)) for inner in ((2, 4, 6), (8, 10, 12), (13, 14, 15)) for size, decoded in
+             our_levels(plain, picture, regions, inner)]  # fmt: skip
+    theirs = residual_levels(picture, base, inside)
+    jpeg_base = as_jpeg(picture, BASE_QUALITY)
+    scalable = [(jpeg_base[0] + size, decoded) for size, decoded in
+                residual_levels(picture, jpeg_base[1], np.ones_like(inside))]  # fmt: skip
+    curve = [(size - base_bytes, value) for size, value in sorted(curve)]
+    curve = [pair for i, pair in enumerate(curve) if all(pair[1] > other[1] for other in curve[:i])]
+    return {
+        "object_share": float(inside.mean()),
+        "base_bytes": base_bytes,
+        "outline_bytes": outline_bytes,
+        "base_psnr": psnr(base, picture),
+        "exact": bool(np.array_equal(ours[-1][1][inside], picture[inside])),
+        "ours": [(size, quality(decoded)) for size, decoded in ours],
+        "residuals": [(base_bytes + size, quality(decoded)) for size, decoded in theirs],
+        "ours_at_their_psnr": [bytes_at(curve, quality(decoded)) / size for size, decoded in theirs],
+        "jpeg_base_bytes": lowest_jpeg(picture, np.ones_like(inside), psnr(base, picture)),
+        "jpeg_bytes": [lowest_jpeg(picture, inside, quality(decoded)) for _, decoded in ours],
+        "scalable": [(size, quality(decoded)) for size, decoded in scalable],
+        "ours_at_scalable": [base_bytes + bytes_at(curve, quality(decoded)) for _, decoded in scalable],
+    }
+
+
+def markdown(results: list[dict], table: dict, command: str, version: str) -> str:
+    """Return the results as text."""
+    lines = ["# Enhancement inside an object (S5)", "", f"`{command}` at {version}; {len(results)} pictures.", ""]
+    lines += ["| | base | level 1 | level 2 | level 3 |", "|---|---|---|---|---|"]
+    lines += [
+        f"| paper: times smaller than scalable JPEG | {PAPER['base']} | {' | '.join(map(str, PAPER['levels']))} |"
+    ]
+    for name, title in (
+        ("scalable", "ours: times smaller than scalable JPEG at its PSNR inside"),
+        ("jpeg", "ours: times smaller than JPEG of the whole picture at our PSNR inside"),
+    ):
+        lines += [f"| {title} | {table['base']:.1f} | {' | '.join(f'{value:.1f}' for value in table[name])} |"]
+    row = " | ".join(f"{value:.2f}" for value in table["residuals"])
+    lines += [
+        f"| ours: bytes of the levels and the outline over those of S5's JPEG residuals at equal PSNR | – | {row} |"
+    ]
+    lines += [
+        "",
+        f"The outline takes {table['outline_bytes']:.1f} bytes on average, at most {table['most_outline_bytes']};",
+    ]
+    lines += [f"the third level was exact inside in {table['exact']} of {len(results)} pictures.", ""]
+    lines += ["| picture | object | share | base, bytes | ours: bytes (dB inside) | JPEG residuals |", "|---" * 6 + "|"]
+    for result in results:
+        ours, theirs = (
+            ", ".join(f"{size} ({'exact' if value == 99 else f'{value:.1f}'})" for size, value in result[key])
+            for key in ("ours", "residuals")
+        )
+        share = f"{100 * result['object_share']:.0f} %"
+        lines += [
+            f"| {result['picture']} | {result['object']} | {share} | {result['base_bytes']} | {ours} | {theirs} |"
+        ]
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Measure, and write JSON and Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    names, results = load_taxonomy("coco-stuff-182").names, []
+    for path in sorted(arguments.images.glob("*.jpg"))[: arguments.limit]:
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        if (found := find_object(np.asarray(Image.open(path.with_suffix(".png"))))) is None:
+            continue
+        results.append({"picture": path.stem, "object": names[found[1]], **measure(picture, found[0])})
+        logger.info("%s", {key: results[-1][key] for key in ("object", "ours", "residuals", "ours_at_their_psnr")})
+    mean = lambda rows: [float(np.exp(np.mean(np.log(column)))) for column in zip(*rows, strict=True)]  # noqa: E731
+    table = {
+        "base": mean([[row["jpeg_base_bytes"] / row["base_bytes"]] for row in results])[0],
+        "scalable": mean(
+            [[a[0] / b for a, b in zip(r["scalable"], r["ours_at_scalable"], strict=True)] for r in results]
+        ),
+        "jpeg": mean([[a / b[0] for a, b in zip(r["jpeg_bytes"], r["ours"], strict=True)] for r in results]),
+        "residuals": mean([row["ours_at_their_psnr"] for row in results]),
+        "outline_bytes": float(np.mean([row["outline_bytes"] for row in results])),
+        "most_outline_bytes": max(row["outline_bytes"] for row in results),
+        "exact": sum(row["exact"] for row in results),
+    }
+    command, version = f"python eval/{Path(sys.argv[0]).name}", str(commit())
+    content = {"command": command, "commit": version, "paper": PAPER, "table": table, "pictures": results}
+    arguments.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    arguments.output.with_suffix(".md").write_text(markdown(results, table, command, version), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
