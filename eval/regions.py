@@ -213,7 +213,8 @@ def main() -> None:
         "most_outline_bytes": max(row["outline_bytes"] for row in results),
         "exact": sum(row["exact"] for row in results),
     }
-    command, version = f"python eval/{Path(sys.argv[0]).name}", str(commit())
+    limit = f" --limit {arguments.limit}" if arguments.limit else ""
+    command, version = f"python eval/{Path(sys.argv[0]).name} --images {arguments.images.name}{limit}", str(commit())
     content = {"command": command, "commit": version, "paper": PAPER, "table": table, "pictures": results}
     arguments.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     arguments.output.with_suffix(".md").write_text(markdown(results, table, command, version), encoding="utf-8")
