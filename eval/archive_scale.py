@@ -25,7 +25,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from sgc_diffusion.archive.layout import Archive, EncoderOptions, UnitName
 from sgc_diffusion.archive.likeness import search_like
 from sgc_diffusion.archive.manifest import list_units, read_unit, scan
 from sgc_diffusion.archive.packing import pack
-from sgc_diffusion.archive.schema import DEAD_LETTERS, MANIFEST, encodings, shard_schema
+from sgc_diffusion.archive.schema import DEAD_LETTERS, MANIFEST, encodings, shard_schema, write_table
 from sgc_diffusion.archive.search import ask, count_matches, search
 from sgc_diffusion.archive.sources import MEMBER, Entry
 from sgc_diffusion.evaluation.measurement import commit
@@ -92,57 +92,58 @@ def write_photos(folders: list[Path], target: Path, count: int) -> int:
 
 def measure_packing(photos: Path, archive: Path, workers: int) -> dict[str, float]:
     """Return the rate of packing with a number of workers."""
-    times: list[tuple[float, int]] = []
+    times: list[tuple[float, int, float]] = []
     started = time.perf_counter()
     progress = None
     for progress in pack([str(photos)], archive, EncoderOptions(), num_workers=workers, unit_size=25):
-        times.append((time.perf_counter(), progress.num_done))
+        times.append((time.perf_counter(), progress.num_done, time.process_time()))
     first, last = times[1], times[-1]
     return {
         "pictures_per_s": (last[1] - first[1]) / (last[0] - first[0]),
+        "driver_cpu_ms_a_picture": 1000 * (last[2] - first[2]) / (last[1] - first[1]),
         "whole_run_s": time.perf_counter() - started,
         "dead_letters": float(progress.num_dead if progress else 0),
         "driver_peak_mb": peak_mb(),
     }
 
 
-def measure_encoding(photos: Path, place: Path) -> dict[str, Any]:
+def measure_encoding(photos: Path, place: Path, most: Sequence[int]) -> dict[str, Any]:
     """Return rates for one worker and two, and how well two divide the work."""
     rates: dict[str, Any] = {}
-    for workers in (1, 2):
+    for workers in most:
         rates[f"{workers} workers"] = in_process(measure_packing, photos, place / f"packed-{workers}", workers)
-    one, two = (rates[f"{workers} workers"]["pictures_per_s"] for workers in (1, 2))
-    rates["efficiency"] = two / (2 * one)
+    speeds = {workers: rates[f"{workers} workers"]["pictures_per_s"] for workers in most}
+    if len(speeds) > 1:
+        rates["efficiency"] = speeds[2] / (2 * speeds[1])
     return rates
 
 
-def measure_bytes(archive: Archive) -> dict[str, float]:
-    """Return bytes a picture: of the files, of them as a column, of the shared fields, of everything."""
-    columns: dict[str, int] = {}
-    rows = total = 0
-    for unit in archive.committed():
-        metadata = pq.read_metadata(archive.shard(unit))
-        rows += metadata.num_rows
-        total += archive.shard(unit).stat().st_size
-        for group in range(metadata.num_row_groups):
-            for index in range(metadata.num_columns):
-                column = metadata.row_group(group).column(index)
-                name = column.path_in_schema.partition(".")[0]
-                columns[name] = columns.get(name, 0) + column.total_compressed_size
-    files = sum(
-        pq.read_table(archive.shard(unit), columns=["num_bytes"])[0].to_numpy().sum() for unit in archive.committed()
-    )
-    shared = sum(columns[name] for name in ("profile", "taxonomy", "weights_hash"))
-    areas = sum(size for name, size in columns.items() if name.startswith("area_"))
+def measure_bytes(archive: Archive, place: Path) -> dict[str, float]:
+    """Return bytes a picture: of the files, of each group of columns for one picture more, and of a shard at rest.
+
+    All pictures, and half of them, are written as one shard each; the difference is what a picture more takes.
+    """
+    whole = pa.concat_tables(pq.read_table(archive.shard(unit)) for unit in archive.committed())
+    half = whole.num_rows // 2
+    sizes = []
+    for rows in (whole.num_rows, half):
+        write_table(whole.slice(0, rows), place)
+        group = pq.read_metadata(place).row_group(0)
+        columns = [group.column(index) for index in range(group.num_columns)]
+        entries = {"shard": place.stat().st_size}
+        for column in columns:
+            name = column.path_in_schema.partition(".")[0]
+            name = "class areas" if name.startswith("area_") else name
+            entries[name] = entries.get(name, 0) + column.total_compressed_size
+        sizes.append(entries)
+    more = {name: (size - sizes[1][name]) / (whole.num_rows - half) for name, size in sizes[0].items()}
+    files = whole.column("num_bytes").to_numpy()
     return {
-        "files": files / rows,
-        "column of files": columns["sgc"] / rows,
-        "shared fields": shared / rows,
-        "image_id": columns["image_id"] / rows,
-        "class areas": areas / rows,
-        "layout and colors": (columns["layout"] + columns["colors"]) / rows,
-        "all columns": sum(columns.values()) / rows,
-        "with metadata of the shards": total / rows,
+        "pictures": whole.num_rows,
+        "file": float(files.mean()),
+        "shard, one picture more": more.pop("shard"),
+        "shard, fixed": sizes[1]["shard"] - half * (sizes[0]["shard"] - sizes[1]["shard"]) / (whole.num_rows - half),
+        **{f"column {name}": round(size, 2) for name, size in sorted(more.items(), key=lambda item: -item[1])},
     }
 
 
@@ -250,9 +251,10 @@ def measure_search(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Read the arguments, measure, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="*", default=[10_000], help="of the synthetic archives")
+    parser.add_argument("--rows", type=int, nargs="*", default=[], help="of the synthetic archives")
     parser.add_argument("--images", type=Path, nargs="*", default=[], help="folders of photographs")
     parser.add_argument("--pictures", type=int, default=100, help="to encode")
+    parser.add_argument("--workers", type=int, choices=[1, 2], default=2, help="of the most busy run")
     parser.add_argument("--output", type=Path, help="JSON file")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -273,12 +275,11 @@ def main() -> None:
         for count in arguments.rows[-1:]:
             in_process(write_synthetic, count, place / f"search-{count}")
             report["search"][count] = in_process(measure_search, place / f"search-{count}")
-            report["search"][count]["bytes"] = measure_bytes(Archive.open(place / f"search-{count}"))
             logger.info("%s", json.dumps(report["search"][count], indent=1))
         if arguments.images:
             report["pictures"] = write_photos(arguments.images, place / "photos", arguments.pictures)
-            report["encoding"] = measure_encoding(place / "photos", place)
-            report["bytes"] = measure_bytes(Archive.open(place / "packed-1"))
+            report["encoding"] = measure_encoding(place / "photos", place, range(1, arguments.workers + 1))
+            report["bytes"] = measure_bytes(Archive.open(place / "packed-1"), place / "shard.parquet")
             logger.info("%s\n%s", json.dumps(report["encoding"], indent=1), json.dumps(report["bytes"], indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(report, indent=1) + "\n")

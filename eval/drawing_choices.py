@@ -67,11 +67,12 @@ class AtOnce(LatentDiffusionCompressionPipeline):
 
 
 def drawn_by(family: type[SemanticCompressionPipeline] | None = None, **options: Any) -> Draw:
-    """Return a way that differs from the file's in the options of `__call__`, and in the family where one is given."""
+    """Return a way that differs from the preset `fine` in options of `__call__`, and in the family if one is given."""
 
     def draw(pipe: SemanticCompressionPipeline, _: Image.Image, payload: SemanticPayload, seed: int) -> Image.Image:
         pipe = pipe if family is None else variant(family, pipe)
-        return pipe(payload, generator=torch.Generator().manual_seed(seed), **options).images[0]
+        generator = torch.Generator().manual_seed(seed)
+        return pipe(payload, generator=generator, **{"preset": "fine"} | options).images[0]
 
     return draw
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_extras_of_the_container_and_the_version_of_the_citation_are_those_of_th
     for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"):
         form = yaml.safe_load(path.read_text("utf-8"))
         assert {"name", "description", "body"} <= set(form)
+
+
+def test_every_package_that_can_be_installed_has_its_license_listed():
+    requirements = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
+    names = {re.match(r"[\w-]+", requirement).group() for requirement in requirements} - {PROJECT["name"]}
+    listed = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "licences.md").read_text("utf-8"), re.MULTILINE)
+    assert set(listed) == names and listed == sorted(listed)
 
 
 @pytest.mark.parametrize("options", [(), ("--base64",)])

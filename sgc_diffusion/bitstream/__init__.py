@@ -14,6 +14,10 @@ to the bytes, and `docs/format.md` puts them together in the order in which a re
     tables          where the probabilities come from
     labels          the label layer; with class_model for labels that no neighbor has
     color           the color layer; what its levels mean is in `payload.color_transform`
+    alpha           the alpha layer
+    detail_levels   the detail layers; what their bytes say is in the modules that its text names
+    rans            many decisions at once ↔ bytes, for alpha and detail
+    metadata        ICC profile and EXIF data
     errors          what a reader rejects, and its limits
 
 `layers` is the registry of the layers. A layer that is not in it is not in the format.

@@ -35,7 +35,7 @@ part in writing or reading symbols.
 
 The tables are in `sgc_diffusion/bitstream/latents.npz`: `gamma`, `label`, `color`, `coarse`, `earlier` and `near` by
 level, channel and place, and `symbol` by scale index and k. The SHA-256 of them all, as in section "Probabilities", is
-65f07b16376b58cbc9605be3e9735dda0985786afab9a5f3bbb7a85e3f942227.
+e312351bc470503d0a0e826976d2b86fff10361a17e8a190e061162d8d2a16a0.
 """  # noqa: E501 - a row of a table
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.bitstream import DecodedLayers
+from sgc_diffusion.bitstream import DecodedLayers, fields
 from sgc_diffusion.bitstream.alpha import AlphaCoder
+from sgc_diffusion.bitstream.alpha_questions import Writer
 from sgc_diffusion.bitstream.container import write_layer
 from sgc_diffusion.payload import (
     AlphaLayer,
@@ -138,3 +139,18 @@ def test_the_profile_outlives_fine_detail_when_a_file_is_thinned():
         assert data == bitstream.thin(whole, max_bytes=len(data))
         seen.append([layer.kind for layer in bitstream.decode(data, strict=True).layers])
     assert seen == [[12, 14, 17, 23, 24], [12, 14, 17, 24], [12, 14, 24], [12, 24], [12], []]
+
+
+@pytest.mark.parametrize("denies", [True, False])
+def test_a_level_that_was_denied_is_rejected(denies):
+    writer, place = Writer(2), np.array([256])
+    writer.answer(np.array([2048], np.uint16), np.array([False]))  # the first cell is 0
+    writer.ask("low", place, np.array([not denies]), place, np.array([15]))  # is the second?
+    if denies:
+        writer.ask("size", np.array([0]), np.array([False]))  # it differs by nothing from the 0 that is expected
+    body = bytes([1]) + fields.sides(1, 2) + writer.encoder.finish()
+    if not denies:
+        assert decoded_body(body).levels.tolist() == [[0, 0]]
+        return
+    with pytest.raises(bitstream.CorruptSectionError, match="level that no encoder writes"):
+        decoded_body(body)

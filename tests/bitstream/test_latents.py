@@ -134,6 +134,16 @@ def test_random_bodies_raise_nothing_else():
         assert coder.encode(layer, before(payload)) == body
 
 
+def test_a_symbol_that_is_too_large_is_rejected():
+    payload = make_payload(width=8, height=8, levels=())
+    labels = contexts.reference_labels(payload.label_map, "general-54")
+    given = contexts.given_places(labels, payload.color_map, 5, 1, 1)
+    writer = SymbolEncoder(np.full((CHANNELS[0], 1, 1), MAX_SYMBOL + 3, np.int16))
+    code_level(writer, 0, (CHANNELS[0], 1, 1), None, given)
+    with pytest.raises(CorruptSectionError, match="a symbol that no encoder writes"):
+        LATENT_LEVELS[0].decode(bytes([5, 0]) + writer.finish(), before(payload))
+
+
 def test_layers_that_do_not_fit_are_not_written():
     payload = make_payload()
     with pytest.raises(ValueError, match="must hold latents of shape"):
