@@ -144,7 +144,8 @@ def _bar(layer_bytes: Mapping[str, int], num_bytes: int) -> Image.Image:
     edges = np.cumsum([0, *(layer_bytes[name] for name in names)]) * width // num_bytes
     for index, name in enumerate(names):
         color = _bar_color(index)
-        draw.rectangle((GAP + int(edges[index]), LINE, GAP + int(edges[index + 1]) - 1, 2 * LINE), fill=color)
+        start, end = GAP + int(edges[index]), GAP + int(edges[index + 1])
+        draw.rectangle((start, LINE, max(end - 1, start), 2 * LINE), fill=color)
         left, top = GAP + index % 3 * (PANEL_SIDE + GAP), 2 * LINE + GAP + index // 3 * LINE
         draw.rectangle((left, top + 3, left + 13, top + 16), fill=color)
         draw.text((left + 20, top), f"{name}  {layer_bytes[name]} bytes", INK, font_size=TEXT_SIZE)

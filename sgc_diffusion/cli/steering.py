@@ -83,7 +83,7 @@ def steering_options(arguments: argparse.Namespace) -> SteeringOptions | None:
         if kind == "mask" and name:
             mask = _open(name)
         else:
-            maps.append(_pixel_map(source, kind, name, arguments.device))
+            maps.append(_pixel_map(source, kind, name))
     finders: list[Any] = []
     if arguments.region_model is not None:
         from sgc_diffusion.zoo.object_models import load_finder
@@ -103,12 +103,12 @@ def steering_options(arguments: argparse.Namespace) -> SteeringOptions | None:
     )
 
 
-def _pixel_map(source: str, kind: str, name: str, device: str | None) -> Any:
+def _pixel_map(source: str, kind: str, name: str) -> Any:
     if kind == "classifier":
         from sgc_diffusion.features.classifier import DEFAULT_CLASSIFIER, load_classifier
         from sgc_diffusion.features.grad_cam import importance_of
 
-        return partial(importance_of, load_classifier(name or DEFAULT_CLASSIFIER, device or "cpu"), num_classes=3)
+        return partial(importance_of, load_classifier(name or DEFAULT_CLASSIFIER), num_classes=3)
     if kind == "saliency" and name:
         from sgc_diffusion.zoo.saliency import load_saliency
 

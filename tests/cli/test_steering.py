@@ -66,6 +66,13 @@ def test_masks_classes_and_weights(compress, folder, tiny_pipeline_folder):
     assert np.array_equal(known[:20, :20], picture(folder)[:20, :20])
 
 
+def test_a_classifier_says_what_matters(compress):
+    code, err, target = compress("--importance", "classifier", "-q", "40")
+    assert code == 0, err
+    levels = bitstream.decode(target.read_bytes(), strict=True).layer(ImportanceLayer).levels
+    assert levels.min() < levels.max()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
