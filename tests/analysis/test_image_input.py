@@ -81,7 +81,7 @@ def test_bad_files_are_named(tmp_path, content, part):
 def test_truncated_jpeg_is_refused_rather_than_filled_with_gray(tmp_path, landscape):
     data = io.BytesIO()
     landscape(64, 64).save(data, "JPEG")
-    (tmp_path / "cut.jpg").write_bytes(data.getvalue()[: len(data.getvalue()) // 2])
+    (tmp_path / "cut.jpg").write_bytes(data.getvalue()[:-100])
     with pytest.raises(ValueError, match="cut short"):
         open_image(tmp_path / "cut.jpg")
 
@@ -194,7 +194,7 @@ def test_a_picture_cut_short_that_was_not_decoded_yet_is_refused(landscape):
     data = io.BytesIO()
     landscape(64, 64).save(data, "JPEG")
     with pytest.raises(ValueError, match="`image` is damaged or cut short"):
-        to_rgb(Image.open(io.BytesIO(data.getvalue()[: len(data.getvalue()) // 2])))
+        to_rgb(Image.open(io.BytesIO(data.getvalue()[:-100])))
 
 
 COLORS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
@@ -304,7 +304,7 @@ def test_a_picture_is_loaded_from_whatever_it_comes_as(tmp_path, landscape, kind
 
 @pytest.mark.parametrize(
     ("given", "part"),
-    [(7, "got int"), (None, "got NoneType"), (b"data", "got bytes"), (Image.new("RGB", (0, 0)), "at least one pixel")],
+    [(7, "got int"), (None, "got NoneType"), (b"data", "not a picture"), (Image.new("RGB", (0, 0)), "at least one pixel")],
 )
 def test_what_is_no_picture_is_refused_by_the_name_of_the_argument(given, part):
     for read in (load_picture, to_rgb):

@@ -51,7 +51,7 @@ def test_the_unchanged_file_is_accepted():
         (bitstream.UnsupportedVersionError, "profile number 200", {"profile": 200}),
         (bitstream.UnsupportedVersionError, "scheduler number 9", {"version": 0x21, "recipe": b"\x01\x09"}),
         (bitstream.UnsupportedVersionError, "taxonomy", {"label_head": bytes([77]) + GRID}),
-        (bitstream.UnsupportedVersionError, "layer type 129", {"tail": write_layer(129, b"x")}),
+        (bitstream.UnsupportedVersionError, "layer type 229", {"tail": write_layer(229, b"x")}),
         (bitstream.CorruptSectionError, "picture size", {"size": varint(0)}),
         (bitstream.CorruptSectionError, "picture size", {"size": varint(2 * 2**20 + 2)}),
         (bitstream.CorruptSectionError, "picture size", {"size": varint(2 * 512 + 1) + varint(512)}),
@@ -73,11 +73,11 @@ def test_the_unchanged_file_is_accepted():
         (bitstream.CorruptSectionError, "does not end", {"color": COLOR + b"\1"}),
         (bitstream.CorruptSectionError, "no encoder", {"color": b"\xff\xff\xff\xff"}),
         (bitstream.TruncatedStreamError, "label grid", {"label_head": bytes([0]), "labels": b""}),
-        (bitstream.TruncatedStreamError, "layer", {"tail": write_layer(5, b"abc")[:-1]}),
-        (bitstream.TruncatedStreamError, "layer checksum", {"tail": b"\x05\x03"}),
-        (bitstream.CorruptSectionError, "layer type 5", {"tail": write_layer(5, b"abc")[:-1] + b"d"}),
-        (bitstream.CorruptSectionError, "ascend", {"tail": write_layer(5, b"a") + write_layer(5, b"b")}),
-        (bitstream.CorruptSectionError, "ascend", {"tail": write_layer(5, b"a") + write_layer(4, b"b")}),
+        (bitstream.TruncatedStreamError, "layer", {"tail": write_layer(45, b"abc")[:-1]}),
+        (bitstream.TruncatedStreamError, "layer checksum", {"tail": b"\x2d\x03"}),
+        (bitstream.CorruptSectionError, "layer type 45", {"tail": write_layer(45, b"abc")[:-1] + b"d"}),
+        (bitstream.CorruptSectionError, "ascend", {"tail": write_layer(45, b"a") + write_layer(45, b"b")}),
+        (bitstream.CorruptSectionError, "ascend", {"tail": write_layer(45, b"a") + write_layer(44, b"b")}),
         (bitstream.TrailingBytesError, "1 bytes follow", {"tail": b"\0"}),
         (bitstream.DecryptionError, "`key`", {"version": 0x11}),
     ],
@@ -189,7 +189,7 @@ def test_a_level_of_too_many_bits_is_rejected(monkeypatch):
         ({"color_head": bytes([32]), "color": b""}, "color grid"),
         ({"color_head": b"", "color": b""}, "color quality"),
         ({"label_head": b"", "labels": b""}, "taxonomy"),
-        ({"label_head": bytes([8]) + GRID}, "taxonomy"),
+        ({"label_head": bytes([9]) + GRID}, "taxonomy"),
         ({"profile": 5}, "profile number 5"),
         ({"version": 0x21, "recipe": b"\x01\x04"}, "scheduler number 4"),
     ],
@@ -233,9 +233,9 @@ def test_the_largest_grids_are_accepted(num_rows):
 
 
 def test_unknown_layers_are_kept_and_the_file_may_be_cut_after_the_color_layer():
-    tail = [write_layer(5, b"abc"), write_layer(100, bytes(300))]
+    tail = [write_layer(45, b"abc"), write_layer(100, bytes(300))]
     data, whole = build(tail=b"".join(tail)), bitstream.decode(build())
-    kept = (UnknownLayer(5, b"abc"), UnknownLayer(100, bytes(300)))
+    kept = (UnknownLayer(45, b"abc"), UnknownLayer(100, bytes(300)))
     ends = {len(build()) + len(b"".join(tail[:count])): kept[:count] for count in range(3)}
     assert bitstream.inspect(data).layer_bytes["type 100"] == 305
     for end in range(len(data) + 1):
