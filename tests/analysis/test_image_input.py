@@ -304,7 +304,12 @@ def test_a_picture_is_loaded_from_whatever_it_comes_as(tmp_path, landscape, kind
 
 @pytest.mark.parametrize(
     ("given", "part"),
-    [(7, "got int"), (None, "got NoneType"), (b"data", "not a picture"), (Image.new("RGB", (0, 0)), "at least one pixel")],
+    [
+        (7, "got int"),
+        (None, "got NoneType"),
+        (b"data", "not a picture"),
+        (Image.new("RGB", (0, 0)), "at least one pixel"),
+    ],
 )
 def test_what_is_no_picture_is_refused_by_the_name_of_the_argument(given, part):
     for read in (load_picture, to_rgb):
