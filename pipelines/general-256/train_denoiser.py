@@ -101,23 +101,34 @@ def condition_planes(
     return torch.cat([labels, latents, fidelity_planes(*fidelity.tolist(), side, side)])
 
 
+def random_window(
+    cache: LikenessCache, index: int, recipe: dict, rng: np.random.Generator | None
+) -> tuple[tuple[int, int], torch.Tensor, torch.Tensor]:
+    """Return a window's corner in latents, its latents (C, s, s) and its condition (P, s, s), which may be unlabeled.
+
+    Args:
+        cache: of the photographs.
+        index: of the entry.
+        recipe: of the denoiser.
+        rng: None for the center with labels, the same each time.
+    """
+    side, num_classes = recipe["latent_side"], load_taxonomy(recipe["taxonomy"]).num_classes
+    slack = cache.grids[index] - side
+    top, left = (int(s // 2) if rng is None else int(rng.integers(0, s + 1)) for s in slack)
+    variant = 0 if rng is None else int(rng.integers(cache.recipe["variants"]))
+    z, shown, ids, fidelity = cache.window(index, top, left, side, variant)
+    factor = 1 if rng is None else int(rng.choice(recipe["coarse_factors"], p=recipe["coarse_weights"]))
+    condition = condition_planes(ids, shown, fidelity, factor, num_classes)
+    if rng is not None and rng.random() < recipe["label_dropout"]:
+        condition[:num_classes] = 0
+    return (top, left), torch.from_numpy(z.astype(np.float32)).permute(2, 0, 1), condition
+
+
 def training_batch(
     cache: LikenessCache, indices: np.ndarray, recipe: dict, rng: np.random.Generator | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return latents (B, C, s, s) and conditions (B, P, s, s), some of them unlabeled; the centers without `rng`."""
-    latents, conditions, side = [], [], recipe["latent_side"]
-    num_classes = load_taxonomy(recipe["taxonomy"]).num_classes
-    for index in indices:
-        slack = cache.grids[index] - side
-        top, left = (int(s // 2) if rng is None else int(rng.integers(0, s + 1)) for s in slack)
-        variant = 0 if rng is None else int(rng.integers(cache.recipe["variants"]))
-        z, shown, ids, fidelity = cache.window(index, top, left, side, variant)
-        factor = 1 if rng is None else int(rng.choice(recipe["coarse_factors"], p=recipe["coarse_weights"]))
-        condition = condition_planes(ids, shown, fidelity, factor, num_classes)
-        if rng is not None and rng.random() < recipe["label_dropout"]:
-            condition[:num_classes] = 0
-        latents.append(torch.from_numpy(z.astype(np.float32)).permute(2, 0, 1))
-        conditions.append(condition)
+    _, latents, conditions = zip(*(random_window(cache, index, recipe, rng) for index in indices), strict=True)
     return torch.stack(latents), torch.stack(conditions)
 
 

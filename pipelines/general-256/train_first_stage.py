@@ -181,7 +181,8 @@ def validate(model: AutoencoderDC, images: torch.Tensor, path: Path) -> dict[str
     model.train()
     error = ((decoded - images) / 2).pow(2).mean(dim=(1, 2, 3))
     half = len(images) // 2
-    write_sheet([images[:6], decoded[:6], images[half : half + 6], decoded[half : half + 6]], path)
+    rows = [pictures[first : first + min(6, half)] for first in (0, half) for pictures in (images, decoded)]
+    write_sheet(rows, path)
     slopes = [pictures.mean(dim=1).diff(dim=-1).abs().mean(dim=(1, 2)) for pictures in (decoded, images)]
     psnr = -10 * error.log10()
     values = {
@@ -222,7 +223,9 @@ def main() -> None:
 
     cache, val = PhotoCache(arguments.runs / "train"), PhotoCache(arguments.runs / "val")
     general = np.char.startswith(val.keys, "gen-")
-    held_out = [center_crops(val, np.flatnonzero(chosen)[:48:3]) for chosen in (general, ~general)]
+    kinds = [np.flatnonzero(chosen) for chosen in (general, ~general)]
+    count = min(16, *(len(kind) // 3 for kind in kinds))
+    held_out = [center_crops(val, kind[: 3 * count : 3]) for kind in kinds]
     held_out = torch.cat(held_out).to(device)
     batches = shuffled_batches(len(cache), recipe["batch_size"], seed, run.step)
 
