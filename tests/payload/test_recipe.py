@@ -17,6 +17,7 @@ def test_what_files_leave_out_is_what_it_was():
         "semantic-synthesis-512": paper,
         "semantic-synthesis-256": paper,
         "controlnet-seg": ours,
+        "general-256": ours,
     }
 
 
