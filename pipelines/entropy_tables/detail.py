@@ -3,7 +3,8 @@
     python pipelines/entropy_tables/detail.py --photos DIR --output sgc_diffusion/bitstream/detail_tables.npz
 
 The tables are part of the file format: with others, the levels of this version cannot be read. `tests/bitstream` pins
-them. Photographs that were compressed before lack the noise of a camera: most are made smaller, some get noise.
+them. Photographs that were compressed before lack the noise of a camera: most are made smaller, some get noise. Half
+are JPEG files at the end, as those are that people have.
 """
 
 from __future__ import annotations
@@ -64,14 +65,15 @@ def alter(photo: np.ndarray, choice: random.Random) -> np.ndarray:
         filters = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
         image = image.resize(sides, choice.choice(filters))
     kind = choice.random()
-    if kind < 0.3:
+    if kind < 0.25:
         noise, sigma = np.random.default_rng(choice.randrange(1 << 30)), choice.uniform(0.5, 4)
         grain = noise.normal(0, sigma, (image.height, image.width, 1))
         grain = grain + noise.normal(0, sigma * 0.6, (image.height, image.width, 3))
         return np.clip(np.round(np.asarray(image) + grain), 0, 255).astype(np.uint8)
-    if kind < 0.55:
+    if kind < 0.75:
         stream = io.BytesIO()
-        image.save(stream, "jpeg", quality=choice.choice((85, 90, 93, 95)), subsampling=choice.choice((0, 2, 2)))
+        quality = choice.choice((75, 80, 85, 88, 90, 92, 93, 95, 97))
+        image.save(stream, "jpeg", quality=quality, subsampling=choice.choice((0, 1, 2, 2)))
         left, top = choice.randrange(2), choice.randrange(2)
         return np.asarray(Image.open(stream).convert("RGB"))[top:, left:]
     return np.asarray(image)
@@ -139,7 +141,7 @@ def walk(
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
     channels, choices = picture_transform.forward(photo, color_map)
-    bands = geometry.make_bands(*photo.shape[:2])
+    bands = geometry.make_bands(*photo.shape[:2], colors=choices.colors)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
     code_choices(decider, choices)

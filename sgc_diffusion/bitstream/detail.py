@@ -102,6 +102,8 @@ def _refined(
         return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
     bands = list(before.bands) if in_place and not keeps_bands else [replace(band) for band in before.bands]
+    for band in bands:
+        band.colors = choices.colors  # not known before a file's first level
     weights = load_detail_tables()["weights"]
     PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level, num_bands)
     return replace(before, bands=tuple(bands), choices=choices)
@@ -156,7 +158,8 @@ def decode_level(
 
 def code_choices(decider: Decider, choices: TransformChoices | None) -> TransformChoices:
     """Code the choices of the transform, or read them if None is given; returns them."""
-    read = TransformChoices()
+    colors = _code_number(decider, "colors", (0,), 1, None if choices is None else choices.colors)
+    read = TransformChoices(colors=colors)
     for name, known, num_bits, lowest in (
         ("filters", read.filters, 3, 0),
         ("mixes", read.mixes, 4, MIXES[0]),

@@ -146,7 +146,7 @@ def exact_state(picture: np.ndarray, color_map: np.ndarray, steering: Steering |
     """
     height, width = picture.shape[:2]
     channels, choices = forward(picture, color_map)
-    bands = make_bands(height, width, steering)
+    bands = make_bands(height, width, steering, choices.colors)
     for band in bands:
         scales = channels[band.channel]
         coefficients = scales[0].pop(0)  # which are let go of one after the other
@@ -187,7 +187,9 @@ def partly(state: DetailState, level: int, num_bands: int, before: int | None) -
         num_bands: that get to the level.
         before: the lower level that the others are left at; None for nothing known of them.
     """
-    rest = make_bands(state.height, state.width, state.steering) if before is None else coarsened(state, before).bands
+    colors = 0 if state.choices is None else state.choices.colors
+    nothing = make_bands(state.height, state.width, state.steering, colors)
+    rest = nothing if before is None else coarsened(state, before).bands
     return replace(state, bands=(*coarsened(state, level).bands[:num_bands], *rest[num_bands:]))
 
 
@@ -237,7 +239,7 @@ def same_state(first: DetailState, second: DetailState) -> bool:
     if not np.array_equal(first.color_map, second.color_map):
         return False
     if first.choices is not None and second.choices is not None:
-        for name in ("filters", "mixes"):
+        for name in ("colors", "filters", "mixes"):
             if not np.array_equal(getattr(first.choices, name), getattr(second.choices, name)):
                 return False
     return all(

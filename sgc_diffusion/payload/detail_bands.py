@@ -30,7 +30,7 @@ _ORIENTATION_NUMBERS = {"low": LOW, "hl": HL, "lh": LH, "hh": HH}
 # Binary logarithms, in eighths, of the step of a band with a gain of one at each level.
 LEVEL_STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 # Binary logarithms, in eighths, of the gains: what a coefficient of size one adds to the picture, as a norm.
-_CHANNEL_GAINS = (6, -4, -2)
+_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 7))  # by the kind of the colors
 _LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS = (0, 5, 12, 19, 27), (0, 5, 12, 20), (-4, -1, 5, 13)
 
 
@@ -48,6 +48,7 @@ class Band:
         values: (4, 4·m + 2, 4·n + 2) int16 for m×n blocks, what is known; None while all is zero.
         active: (m, n) bool; None while all is zero.
         steering: what gives coefficients classes; None if all are of one.
+        colors: kind of the colors, see `picture_transform`; of no matter before it is known.
     """
 
     channel: int
@@ -59,11 +60,17 @@ class Band:
     values: Any = None
     active: Any = None
     steering: Steering | None = None
+    colors: int = 0
 
     @property
     def plane(self) -> int:
         """The plane down to which every coefficient is known, 0 … 12."""
         return max(self.planes)
+
+    @property
+    def table_channel(self) -> int:
+        """The channel in the tables of the coder: 0 Y, 1 Co, 2 Cg, and 3 Cr, 4 Cb in the colors of JPEG."""
+        return self.channel + 2 if self.colors and self.channel else self.channel
 
     @property
     def num_blocks(self) -> tuple[int, int]:
@@ -91,7 +98,7 @@ class Band:
         gains = (_LOW_GAINS, _SINGLE_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS)[self.orientation]
         place = self.scale if self.orientation == LOW else self.scale - 1
         beyond = max(place - len(gains) + 1, 0)
-        return _CHANNEL_GAINS[self.channel] + gains[place - beyond] + 8 * beyond
+        return _CHANNEL_GAINS[self.colors][self.channel] + gains[place - beyond] + 8 * beyond
 
     def target_plane(self, level: int) -> int:
         """Return the plane down to which this band is known after a level, 0 … 12."""
@@ -120,17 +127,18 @@ class Band:
         return self.planes[0] if len(set(self.planes)) == 1 else self.by_class(self.planes)
 
 
-def make_bands(height: int, width: int, steering: Steering | None = None) -> list[Band]:
+def make_bands(height: int, width: int, steering: Steering | None = None, colors: int = 0) -> list[Band]:
     """Return every band of a picture, nothing known, in coding order: coarse to fine, and in each place Y, Co, Cg.
 
     Args:
         height: rows of the picture.
         width: columns of the picture.
         steering: what gives coefficients classes, if anything does.
+        colors: kind of the colors.
     """
     planes = (FIRST_PLANE,) * (1 if steering is None else len(steering.levels(0)))
     return [
-        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns, planes, steering=steering)
+        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns, planes, steering=steering, colors=colors)
         for scale, name, rows, columns in band_sides(height, width)
         for channel in range(3)
     ]

@@ -1,13 +1,15 @@
 """Pixels ↔ bands of wavelet coefficients, over the smooth base; reversible, integers alone.
 
-    color map ──enlarge──▶ smooth base ──YCoCg-R──┐
-    picture ──YCoCg-R──▶ channels ──5/3, twice──▶ (−) ──5/3──▶ bands ──mix──▶ (`forward`; `inverse` goes back)
+    color map ──enlarge──▶ smooth base ──colors──┐
+    picture ──colors──▶ channels ──5/3, twice──▶ (−) ──5/3──▶ bands ──mix──▶ (`forward`; `inverse` goes back)
 
 Normative, part of the file format: numbers are 16-bit integers in two's complement that wrap, `>>` rounds down.
 
-YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1).
+The colors are of one of two kinds. 0 is YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1),
+Cg = G − t, Y = t + (Cg >> 1). 1 is `jpeg_colors`, for pictures all of whose colors come from a JPEG decoder; Co and Cg
+stand for its Cr and Cb wherever this page speaks of channels.
 
-`wavelet` splits each channel; its base is YCoCg-R of the smooth base at the pixels in rows and columns 0, 2^s,
+`wavelet` splits each channel; its base are the channels of the smooth base at the pixels in rows and columns 0, 2^s,
 2 · 2^s … for the scale s that the base goes from.
 
 Then from every coefficient of Co goes (m₀·Y + 8) >> 4, and from that of Cg goes (m₁·Y + m₂·Co + 8) >> 4, with Y and Co
@@ -23,6 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors, jpeg_colors, to_jpeg_colors
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 MIXES = range(-8, 8)
@@ -46,10 +49,12 @@ class TransformChoices:
     Attributes:
         filters: (3, 2, 2) uint8, 0 … 7: by channel, scale − 1 and direction (HL, LH).
         mixes: (2, 3) int8, −8 … 7: of scale 1, of the others; Co from Y, Cg from Y, Cg from Co.
+        colors: 0 for YCoCg-R, 1 for those of decoded JPEG pictures.
     """
 
     filters: np.ndarray = field(default_factory=_no_filters)
     mixes: np.ndarray = field(default_factory=_no_mixes)
+    colors: int = 0
 
 
 def to_ycocg(rgb: np.ndarray) -> np.ndarray:
@@ -69,6 +74,16 @@ def from_ycocg(channels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     return np.clip(np.stack([blue + orange, greenness + middle, blue], axis=-1), 0, 255).astype(np.uint8)
 
 
+def to_channels(rgb: np.ndarray, colors: int) -> np.ndarray:
+    """Return the channels, (3, h, w) int16, of (h, w, 3) uint8 in one kind of colors."""
+    return to_jpeg_colors(rgb) if colors else to_ycocg(rgb)
+
+
+def from_channels(channels: list[np.ndarray], colors: int) -> np.ndarray:
+    """Return (h, w, 3) uint8 from channels in one kind of colors."""
+    return from_jpeg_colors(channels) if colors else from_ycocg(channels)
+
+
 def forward(
     picture: np.ndarray, color_map: np.ndarray, choices: TransformChoices | None = None
 ) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
@@ -84,17 +99,20 @@ def forward(
         [low] alone, the others [hl, lh, hh]. And the choices.
     """
     height, width = picture.shape[:2]
-    planes = [np.empty((height, width), dtype=np.int16) for _ in range(3)]
-    for start in range(0, height, _STRIP_ROWS):
-        strip = slice(start, start + _STRIP_ROWS)
-        for plane, converted in zip(planes, to_ycocg(picture[strip]), strict=True):
-            plane[strip] = converted
+    planes = None if choices else jpeg_colors(picture)
+    colors = choices.colors if choices else int(planes is not None)
+    if planes is None:
+        planes = [np.empty((height, width), dtype=np.int16) for _ in range(3)]
+        for start in range(0, height, _STRIP_ROWS):
+            strip = slice(start, start + _STRIP_ROWS)
+            for plane, converted in zip(planes, to_channels(picture[strip], colors), strict=True):
+                plane[strip] = converted
     filters = (
         choices.filters
         if choices
         else np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
     )
-    base, channels = _low_base(color_map, height, width), []
+    base, channels = _low_base(color_map, height, width, colors), []
     for channel in range(3):
         channels.append(wavelet.split(planes.pop(0), filters[channel], base[channel], channel == 0))
     mixes = choices.mixes if choices else choose_mixes(channels)
@@ -103,7 +121,7 @@ def forward(
         for luma, orange, green in zip(lumas, oranges, greens, strict=True):
             green -= mixed(luma, orange, mix[1], mix[2])
             orange -= mixed(luma, orange, mix[0], 0)
-    return channels, TransformChoices(filters, mixes)
+    return channels, TransformChoices(filters, mixes, colors)
 
 
 def inverse(
@@ -115,14 +133,14 @@ def inverse(
 ) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it uses up; clipped to 0 … 255."""
     _unmix(channels, choices)
-    base = _low_base(color_map, height, width)
+    base = _low_base(color_map, height, width, choices.colors)
     planes = [
         wavelet.merge(channels[channel], choices.filters[channel], base[channel], channel == 0) for channel in range(3)
     ]
     picture = np.empty((height, width, 3), dtype=np.uint8)
     for start in range(0, height, _STRIP_ROWS):
         strip = slice(start, start + _STRIP_ROWS)
-        picture[strip] = from_ycocg([plane[strip] for plane in planes])
+        picture[strip] = from_channels([plane[strip] for plane in planes], choices.colors)
     return picture
 
 
@@ -135,7 +153,7 @@ def chroma_lows(
 ) -> list[np.ndarray]:
     """Return Co and Cg at even rows and columns, int16 each, from bands as of `inverse`, the finest of no matter."""
     _unmix(channels, choices)
-    base = _low_base(color_map, height, width)
+    base = _low_base(color_map, height, width, choices.colors)
     return [wavelet.merge(channels[channel], choices.filters[channel], base[channel], False, 1) for channel in (1, 2)]
 
 
@@ -147,10 +165,10 @@ def _unmix(channels: list[list[list[np.ndarray]]], choices: TransformChoices) ->
             green += mixed(luma, orange, mix[1], mix[2])
 
 
-def _low_base(color_map: np.ndarray, height: int, width: int) -> np.ndarray:
+def _low_base(color_map: np.ndarray, height: int, width: int, colors: int) -> np.ndarray:
     """Return YCoCg-R of the smooth base at the places of the low band that it is taken from, (3, h, w) int16."""
     scale = min(wavelet.BASE_SCALE, wavelet.num_decompositions(height, width))
-    return to_ycocg(smooth_base(color_map, height, width, 1 << scale))
+    return to_channels(smooth_base(color_map, height, width, 1 << scale), colors)
 
 
 def mixed(luma: np.ndarray, orange: np.ndarray, from_luma: int, from_orange: int) -> np.ndarray:
@@ -187,8 +205,6 @@ def choose_filters(channel: np.ndarray, is_luma: bool) -> np.ndarray:
     low = channel
     for scale in range(min(wavelet.FILTERED_SCALES, wavelet.num_decompositions(*channel.shape))):
         low, hl, lh, _ = wavelet.split_once(low, is_luma or scale > 0)
-        if not is_luma and not scale:
-            continue
         for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
             every = max(1, details.size // _COST_CELLS)
             base, details = base[:, ::every], details[:, ::every]

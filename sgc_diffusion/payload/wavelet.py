@@ -14,7 +14,7 @@ every machine gives the same.
   3. Filters: at scales 1 (the finest) and 2, a detail d_k of HL becomes d_k + ((f·c_k + g·c_k₊₁ + 32) >> 6), where
      c_k = s_k₋₁ − 2·s_k + s_k₊₁ is the second difference of the low band of that scale along the row, 0 at its ends
      and beyond, and f, g are from `FILTERS`; so for LH, down the columns. Most photographs take (4, 4), which is about
-     the 13/7 transform; chroma that was halved and enlarged, as in most JPEG files, takes (7, 0) or (0, 7).
+     the 13/7 transform; chroma that was halved and enlarged, as in most JPEG files, takes (10, 0) or (0, 10).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 MIN_LOW_SIDE = 8  # the low band is not split when one side would fall below it
 # Weights, in 1/64, of the second differences of the low band before and after a detail; part of the file format.
-FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
+FILTERS = ((0, 0), (4, 4), (10, 0), (0, 10), (8, 3), (3, 8), (6, 6), (2, 2))
 FILTERED_SCALES = 2  # the finest so many scales have filters of their own
 BASE_SCALE = 2  # the scale whose low band the smooth base is taken from
 
