@@ -35,6 +35,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "bitstream/detail_levels.py",
     "payload/smooth_base.py",
     "payload/picture_transform.py",
+    "payload/jpeg_colors.py",
     "payload/wavelet.py",
     "payload/detail_bands.py",
     "payload/detail_coefficients.py",

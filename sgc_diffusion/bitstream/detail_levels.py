@@ -26,9 +26,10 @@ calls a block active, or starts a band, of which all coefficients then are 0, fo
 
 **Planes.** After level n, a band with at least one coefficient is known down to plane
 min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. s(0) … s(15) are
-76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg and of the number of the
-band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12, 19, 27; for HL and LH of scale 1, 2, 3, 4 it is
-0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8 more.
+76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg (6, 5 or 7 for Y, Cr or Cb
+in the colors of JPEG) and of the number of the band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12,
+19, 27; for HL and LH of scale 1, 2, 3, 4 it is 0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8
+more.
 
 **The picture** is the smooth base before the first level, and then what the inverse transform gives for the
 coefficients that are known so far. A known one that is not 0 has its size enlarged by ⌊f · 2^p / 64⌋, p being the plane
@@ -71,7 +72,7 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 | `97 7e 0d 8d 85 b5 38 ad 19 b7 e0 36 3f 95 3e cb` | words | eight |
 
 The picture is too small to be split: each channel is one low band of 2 rows and 3 columns, known down to plane 12.
-After 60 decisions for the choices of the transform, all 0, Y is asked for planes 11 to 3, whether any |c| reaches 2^p:
+After 61 decisions for the choices of the transform, all 0, Y is asked for planes 11 to 3, whether any |c| reaches 2^p:
 nine times 0. At plane 2 it is 1, and so is the answer for its only block. The turns then code the bits of the cells
 (0, 0) (0, 2): 1 0, and the sign of (0, 0): 1; of (1, 1): 0; of (0, 1): 0; and of (1, 0) (1, 2): 1 0, and the sign of
 (1, 0): 1. So far Y is (−4, 0, 0), (−4, 0, 0). After plane 0 it is (−5, −3, −2), (−5, −2, 0), Co is (0, 4, 6),

@@ -12,7 +12,7 @@ STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 NEAR, CORNER, PARENT, PLACE = (1, 5, 11, 27), (1, 7, 15, 40), (1, 7, 14, 32), (1, 5, 10, 24)
 TILT, SIGN_SIZE, BLOCK = (-3, -1, 0, 1, 2, 4), (5, 14), (1, 3, 8, 20, 50, 120, 300)
 ENERGY = tuple(int(8 * 2 ** (i / 2.4)) for i in range(31))
-FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
+FILTERS = ((0, 0), (4, 4), (10, 0), (0, 10), (8, 3), (3, 8), (6, 6), (2, 2))
 LOW, HL, LH, HH = range(4)
 LEFT_RIGHT, UP_DOWN = ((0, -1), (0, 1)), ((-1, 0), (1, 0))
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -42,11 +42,12 @@ class Band:
     def __init__(self, channel, scale, orientation, rows, columns):
         self.channel, self.scale, self.orientation = channel, scale, orientation
         self.rows, self.columns, self.plane, self.values, self.active = rows, columns, 12, None, None
+        self.jpeg = False
 
     def target(self, level):
         place = self.scale - (self.orientation != LOW)
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
-        gain = (6, -4, -2)[self.channel] + (gains[place] if place < len(gains) else gains[-1])
+        gain = ((6, 5, 7) if self.jpeg else (6, -4, -2))[self.channel] + (gains[place] if place < len(gains) else gains[-1])
         gain += 8 * max(place - len(gains) + 1, 0)
         return min(max((STEPS[level] - gain + 4) // 8, 0), 12)
 
@@ -90,6 +91,8 @@ class Detail:
         self.coder, self.slopes = rans_class(stream), None
         if self.choices is None:
             self.choices = self.read_choices()
+            for band in self.order:
+                band.jpeg = self.choices[2]
         for band in self.order[:num_bands]:
             if band.rows and band.columns:
                 for plane in range(band.plane - 1, band.target(level) - 1, -1):
@@ -112,16 +115,18 @@ class Detail:
         return node - 2**bits
 
     def read_choices(self):
+        jpeg = bool(self.number("colors", (0,), 1))
         filters = {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
-        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}
+        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}, jpeg
 
     def read_plane(self, band, plane):
-        kind, scale = (band.channel, band.orientation), min(band.scale, 8)
+        channel = band.channel + 2 if band.jpeg and band.channel else band.channel  # in the tables
+        kind, scale = (channel, band.orientation), min(band.scale, 8)
         parent = self.bands.get((band.channel, band.scale + 1, band.orientation)) if band.orientation else None
-        others = [self.bands[channel, band.scale, band.orientation] for channel in range(band.channel)]
+        others = [self.bands[k, band.scale, band.orientation] for k in range(band.channel)]
         if band.values is None:
             place = (parent is not None and parent.values is not None) + 2 * bool(others and others[0].values)
-            constants = (plane, band.channel, scale, int(band.orientation == LOW))
+            constants = (plane, channel, scale, int(band.orientation == LOW))
             if not self.ask([[("start", constants, place)]])[0]:
                 return
             band.values = [[0] * band.columns for _ in range(band.rows)]
@@ -275,7 +280,8 @@ class Detail:
     def merged(self, channel, known, until=0):
         """The channel, or the low band of scale `until`."""
         step = 2 ** min(2, self.depth)
-        base = to_ycocg(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
+        convert = to_ycrcb if self.choices[2] else to_ycocg
+        base = convert(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
         low = known[channel, self.depth, LOW] + (base if self.depth <= 2 else 0)
         for scale in range(self.depth, until, -1):
             hl, lh, hh = (known[channel, scale, orientation] for orientation in (HL, LH, HH))
@@ -295,6 +301,11 @@ class Detail:
             return smooth_base(self.color_map, self.height, self.width)
         known = self.unmixed()
         y, co, cg = (self.merged(channel, known) for channel in range(3))
+        if self.choices[2]:
+            cr, cb = np.clip(co, -256, 255), np.clip(cg, -256, 255)
+            green = (-22554 * cb - 46802 * cr + 32768) >> 16
+            red, blue = (91881 * cr + 32768) >> 16, (116130 * cb + 32768) >> 16
+            return np.clip(np.stack([y + red, y + green, y + blue], axis=-1), 0, 255)
         t = y - (cg >> 1)
         b = t - (co >> 1)
         return np.clip(np.stack([b + co, cg + t, b], axis=-1), 0, 255)
@@ -327,6 +338,13 @@ def to_ycocg(rgb):
     co = r - b
     t = b + (co >> 1)
     return np.stack([t + ((g - t) >> 1), co, g - t])
+
+
+def to_ycrcb(rgb):
+    r, g, b = (rgb[..., k].astype(int) for k in range(3))
+    cr = (32768 * r - 27439 * g - 5329 * b + 32767) >> 16
+    cb = (-11059 * r - 21709 * g + 32768 * b + 32767) >> 16
+    return np.stack([(19595 * r + 38470 * g + 7471 * b + 32768) >> 16, cr, cb])
 
 
 def smooth_base(color_map, height, width):

@@ -32,6 +32,7 @@ from sgc_diffusion.payload import (
     Steering,
 )
 from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, partly
+from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors
 from sgc_diffusion.payload.regions import TEXT
 
 FOLDER = Path(__file__).parent
@@ -135,8 +136,22 @@ def detail_payloads() -> dict[str, SemanticPayload]:
         "detail-all": make(21, (48, 40), 12, range(16)),
         "detail-exact": make(22, (37, 21), 256, [15]),
         "detail-some": make(23, (131, 19), 5, [2, 7, 12]),
+        "detail-jpeg": jpeg_payload(),
         "detail-row": make(24, (50, 1), 9, [0, 15]),
     }
+
+
+def jpeg_payload() -> SemanticPayload:
+    """Return a picture in the colors of a JPEG decoder, some of them clipped, at two levels."""
+    generator = np.random.default_rng(29)
+    rows, columns = np.mgrid[:33, :42]
+    luma = 130 + 4 * columns - 3 * rows + generator.integers(-2, 3, (33, 42))
+    channels = [luma, 40 - 2 * rows + generator.integers(0, 2, (33, 42)), columns - 30 + 0 * rows]
+    pixels = from_jpeg_colors([channel.astype(np.int16) for channel in channels])
+    color = ColorLayer(levels(29, 3, 4, 60), 28)
+    state = exact_state(pixels, color.color_map)
+    layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in (5, 15))
+    return SemanticPayload(42, 33, LabelLayer(np.zeros((1, 1), np.uint8), "ade20k-150"), color, layers=layers)
 
 
 def more_detail_payloads() -> dict[str, SemanticPayload]:
