@@ -38,6 +38,7 @@ NOWHERE = sum(math.prod(shape) for shape in TABLE_SHAPES.values())  # the place 
 _MOST_TABLES = 7  # that one decision adds up
 _PENALTY = 0.3  # times the squared entries in nats
 _BATCH = 1 << 18
+LOSSLESS_SHARE = 0.75  # of the photographs that are coded for lossless files: in the colors of JPEG if they have them
 Places = tuple[np.ndarray, np.ndarray, float]  # (n, tables) int32 in the joined tables, answers (n,), weight of each
 
 
@@ -73,7 +74,7 @@ def alter(photo: np.ndarray, choice: random.Random) -> np.ndarray:
     if kind < 0.75:
         stream = io.BytesIO()
         quality = choice.choice((75, 80, 85, 88, 90, 92, 93, 95, 97))
-        image.save(stream, "jpeg", quality=quality, subsampling=choice.choice((0, 1, 2, 2)))
+        image.save(stream, "jpeg", quality=quality, subsampling=choice.choice((0, 0, 1, 2, 2)))
         left, top = choice.randrange(2), choice.randrange(2)
         return np.asarray(Image.open(stream).convert("RGB"))[top:, left:]
     return np.asarray(image)
@@ -140,7 +141,7 @@ def walk(
 ) -> None:
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
-    channels, choices = picture_transform.forward(photo, color_map)
+    channels, choices = picture_transform.forward(photo, color_map, is_for_lossless=choice.random() < LOSSLESS_SHARE)
     bands = geometry.make_bands(*photo.shape[:2], colors=choices.colors)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]

@@ -38,6 +38,7 @@ LEVEL_QUALITIES = (5, 12, 22, 35, 52, 68, 80, 86, 90, 93, 95, 96, 97, 98, 99, 10
 HANDOVER_BYTES = 300  # what labels and colors may take of a larger budget; detail is worth more from there on
 LEAST_SHARE = 0.02  # of the bytes for detail that must be left for a part of a level to be worth the search
 FIRST_TOLD_LEVEL, MAX_TOLD_PIXELS = 5, 2**22  # which levels tell their PSNR, in pictures of which size
+ALMOST_LOSSLESS = 12  # the level after which the exact picture may fit into what a finer one takes in other colors
 CLEARLY_WORSE = 1.05  # times the error: a level coarser than one so much worse is not looked at
 
 
@@ -89,7 +90,7 @@ def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> Se
         picture: (H, W, 3) uint8, of the payload's size.
         finest: the last level, 0 … 15; 15 makes the picture exact.
     """
-    state = exact_state(picture, payload.color_map, steering_of(payload))
+    state = exact_state(picture, payload.color_map, steering_of(payload), is_for_lossless=finest == LOSSLESS)
     return payload.with_layers(*(_with_psnr(layer, picture) for layer in _levels(state, finest)))
 
 
@@ -110,8 +111,8 @@ def fit_detail(
     Returns:
         The payload; without a last level that would only make the likeness worse, as the coarsest ones can.
     """
-    state, left = exact_state(picture, payload.color_map, steering_of(payload)), num_bytes
-    for layer in _levels(state, LOSSLESS):
+    start, left = payload, num_bytes
+    for layer in _levels(exact_state(picture, payload.color_map, steering_of(payload)), LOSSLESS):
         larger = payload.with_layers(_with_psnr(layer, picture))
         size_bytes = count_last_layer(larger)
         if size_bytes > left:
@@ -119,7 +120,27 @@ def fit_detail(
                 payload = _add_part(payload, layer, picture, left, count_last_layer)
             break
         payload, left = larger, left - size_bytes
+    last = _highest(payload)
+    if last is not None and last.level > ALMOST_LOSSLESS:
+        exact = _fit_exact(start, picture, num_bytes, count_last_layer)
+        if exact is not None:
+            return exact
     return without_worse_levels(payload, picture)
+
+
+def _fit_exact(
+    payload: SemanticPayload, picture: np.ndarray, num_bytes: int, count_last_layer: Callable[[SemanticPayload], int]
+) -> SemanticPayload | None:
+    """Return the payload with all levels in the colors of JPEG, None if they are not the picture's or do not fit."""
+    state = exact_state(picture, payload.color_map, steering_of(payload), is_for_lossless=True)
+    if state.choices is None or not state.choices.colors:
+        return None
+    for layer in _levels(state, LOSSLESS):
+        payload = payload.with_layers(_with_psnr(layer, picture))
+        num_bytes -= count_last_layer(payload)
+        if num_bytes < 0:
+            return None
+    return payload
 
 
 def _add_part(

@@ -51,7 +51,7 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
     state = nothing_known(picture.shape[0], picture.shape[1], color_map)
-    channels, choices = forward(picture, color_map)
+    channels, choices = forward(picture, color_map, is_for_lossless=LOSSLESS in levels)
     flat: list[list[Any]] = [[band for scale in channel for band in scale] for channel in channels]
     channels.clear()
     truth = []

@@ -26,7 +26,7 @@ calls a block active, or starts a band, of which all coefficients then are 0, fo
 
 **Planes.** After level n, a band with at least one coefficient is known down to plane
 min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. s(0) … s(15) are
-76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg (6, 5 or 7 for Y, Cr or Cb
+76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg (6, 5 or 5 for M, Cr or Cb
 in the colors of JPEG) and of the number of the band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12,
 19, 27; for HL and LH of scale 1, 2, 3, 4 it is 0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8
 more.

@@ -136,16 +136,19 @@ def nothing_known(height: int, width: int, color_map: np.ndarray, steering: Stee
     return DetailState(height, width, color_map, tuple(make_bands(height, width, steering)), steering=steering)
 
 
-def exact_state(picture: np.ndarray, color_map: np.ndarray, steering: Steering | None = None) -> DetailState:
+def exact_state(
+    picture: np.ndarray, color_map: np.ndarray, steering: Steering | None = None, *, is_for_lossless: bool = False
+) -> DetailState:
     """Return the state that knows a picture exactly.
 
     Args:
         picture: (H, W, 3) uint8.
         color_map: (h, w, 3) uint8, the decoded one.
         steering: what gives parts of the picture planes of their own at coarser levels, if anything does.
+        is_for_lossless: whether the state is for a file that holds the last level: of `picture_transform.forward`.
     """
     height, width = picture.shape[:2]
-    channels, choices = forward(picture, color_map)
+    channels, choices = forward(picture, color_map, is_for_lossless=is_for_lossless)
     bands = make_bands(height, width, steering, choices.colors)
     for band in bands:
         scales = channels[band.channel]

@@ -30,7 +30,7 @@ _ORIENTATION_NUMBERS = {"low": LOW, "hl": HL, "lh": LH, "hh": HH}
 # Binary logarithms, in eighths, of the step of a band with a gain of one at each level.
 LEVEL_STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 # Binary logarithms, in eighths, of the gains: what a coefficient of size one adds to the picture, as a norm.
-_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 7))  # by the kind of the colors
+_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 5))  # by the kind of the colors
 _LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS = (0, 5, 12, 19, 27), (0, 5, 12, 20), (-4, -1, 5, 13)
 
 

@@ -1,22 +1,23 @@
-"""The colors of decoded JPEG pictures: Y, Cr, Cb, of which only one in four RGB colors comes.
+"""The colors of decoded JPEG pictures: of all RGB colors, only one in four is one.
 
-    picture ──`jpeg_colors`──▶ Y, Cr, Cb, if all of its colors are of that kind ──`from_jpeg_colors`──▶ the same picture
+    picture ──`jpeg_colors`──▶ M, Cr, Cb, if every color of it is of that kind ──`from_jpeg_colors`──▶ the same picture
 
-Normative, part of the file format: `>>` rounds down, 32-bit integers suffice.
+JPEG (JFIF) makes R, G, B of whole numbers Y, Cb, Cr, which spreads them over a volume of 4.2: two bits of every pixel of
+a picture that comes out of a JPEG decoder are no news. Lossless files of such pictures are a fifth smaller for it.
 
-JPEG (JFIF) makes R, G, B of whole numbers Y, Cb, Cr, which spreads one color over a volume of 4.2: a picture that comes
-out of a JPEG decoder is known by two bits a pixel less than its RGB seems to hold. With Cr and Cb less by 128 than JFIF
-says, and clipped to −256 … 255 first,
+Normative, part of the file format: `>>` rounds down, 32-bit integers suffice. Cr and Cb are those of JFIF less 128. They
+are clipped to −256 … 255, then, with m = (59·Cr + 122·Cb + 128) >> 8,
 
-    R = Y + ((91881·Cr + 32768) >> 16)
-    G = Y + ((−22554·Cb − 46802·Cr + 32768) >> 16)
-    B = Y + ((116130·Cb + 32768) >> 16)
+    R = M − m + ((91881·Cr + 32768) >> 16)
+    G = M − m + ((−22554·Cb − 46802·Cr + 32768) >> 16)
+    B = M − m + ((116130·Cb + 32768) >> 16)
 
-clipped to 0 … 255, and for the smooth base, which need not be such a picture,
+clipped to 0 … 255. So M = Y + m, about the mean of R, G and B: an error in it and errors in Cr and Cb are at right
+angles in RGB. The smooth base, which need not be such a picture, has
 
-    Y  = (19595·R + 38470·G + 7471·B + 32768) >> 16
     Cr = (32768·R − 27439·G − 5329·B + 32767) >> 16
     Cb = (−11059·R − 21709·G + 32768·B + 32767) >> 16
+    M  = ((19595·R + 38470·G + 7471·B + 32768) >> 16) + m
 """
 
 from __future__ import annotations
@@ -31,26 +32,23 @@ _FURTHEST = 255  # Cr and Cb beyond cannot be
 
 
 def to_jpeg_colors(rgb: np.ndarray) -> np.ndarray:
-    """Return the nearest Y, Cr, Cb, (3, h, w) int16, of (h, w, 3) uint8."""
+    """Return the nearest M, Cr, Cb, (3, h, w) int16, of (h, w, 3) uint8."""
     red, green, blue = (rgb[..., channel].astype(np.int32) for channel in range(3))
-    return np.stack(
-        [
-            ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.int16),
-            ((32768 * red - 27439 * green - 5329 * blue + 32767) >> 16).astype(np.int16),
-            ((-11059 * red - 21709 * green + 32768 * blue + 32767) >> 16).astype(np.int16),
-        ]
-    )
+    luma = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+    cr = (32768 * red - 27439 * green - 5329 * blue + 32767) >> 16
+    cb = (-11059 * red - 21709 * green + 32768 * blue + 32767) >> 16
+    return np.stack([luma + _to_mean(cr, cb), cr, cb]).astype(np.int16)
 
 
 def from_jpeg_colors(channels: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """Return (h, w, 3) uint8 from Y, Cr, Cb, int16 each."""
+    """Return (h, w, 3) uint8 from M, Cr, Cb, int16 each."""
     luma = channels[0].astype(np.int32)
-    shifts = _shifts(channels[1], channels[2])
+    shifts = _shifts(channels)
     return np.stack([np.clip(luma + shift, 0, 255).astype(np.uint8) for shift in shifts], axis=-1)
 
 
 def jpeg_colors(picture: np.ndarray) -> list[np.ndarray] | None:
-    """Return Y, Cr, Cb, (H, W) int16 each, that give a picture exactly, or None if there are none.
+    """Return M, Cr, Cb, (H, W) int16 each, that give a picture exactly, or None if there are none.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -73,23 +71,28 @@ def jpeg_colors(picture: np.ndarray) -> list[np.ndarray] | None:
     return planes
 
 
-def _shifts(cr: np.ndarray, cb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what Cr and Cb, int16, add to Y for R, G and B, int32 each."""
-    red, blue = (np.clip(part, -256, 255).astype(np.int32) for part in (cr, cb))
+def _to_mean(cr: np.ndarray, cb: np.ndarray) -> np.ndarray:
+    """Return M − Y, int32."""
+    return (59 * cr + 122 * cb + 128) >> 8
+
+
+def _shifts(channels: np.ndarray | list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what Cr and Cb of channels, int16 each, add to M for R, G and B, int32 each."""
+    cr, cb = (np.clip(channel, -256, 255).astype(np.int32) for channel in channels[1:])
+    mean = _to_mean(cr, cb)
     return (
-        (91881 * red + 32768) >> 16,
-        (-22554 * blue - 46802 * red + 32768) >> 16,
-        (116130 * blue + 32768) >> 16,
+        ((91881 * cr + 32768) >> 16) - mean,
+        ((-22554 * cb - 46802 * cr + 32768) >> 16) - mean,
+        ((116130 * cb + 32768) >> 16) - mean,
     )
 
 
 def _unclipped(colors: np.ndarray, nearest: np.ndarray) -> np.ndarray | None:
-    """Return Y, Cr, Cb, (3, n) int16, that give clipped colors (n, 3) uint8, near to others; None without any."""
+    """Return M, Cr, Cb, (3, n) int16, that give clipped colors (n, 3) uint8, near to others; None without any."""
     result, left = nearest.copy(), np.arange(len(colors))
-    for step_red, step_blue in _spiral():
-        cr, cb = nearest[1, left] + np.int16(step_red), nearest[2, left] + np.int16(step_blue)
-        luma = _luma_of(colors[left], np.stack(_shifts(cr, cb), axis=-1))
-        candidates = np.stack([luma, cr, cb])
+    for steps in _spiral():
+        candidates = nearest[:, left] + np.array([0, *steps], dtype=np.int16)[:, None]
+        candidates[0] = _mean_of(colors[left], np.stack(_shifts(candidates), axis=-1))
         fits = (from_jpeg_colors(candidates) == colors[left]).all(axis=-1)
         result[:, left[fits]] = candidates[:, fits]
         left = left[~fits]
@@ -98,8 +101,8 @@ def _unclipped(colors: np.ndarray, nearest: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _luma_of(colors: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Return the only Y that can give each color, (n,) int16: as a channel that is not clipped says, or all of them."""
+def _mean_of(colors: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Return the only M that can give each color, (n,) int16: as a channel that is not clipped says, or all of them."""
     lumas = colors - shifts
     is_high, is_low = colors == 255, colors == 0
     least = np.where(is_high, lumas, -_FURTHEST).max(axis=1)

@@ -47,7 +47,7 @@ class Band:
     def target(self, level):
         place = self.scale - (self.orientation != LOW)
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
-        gain = ((6, 5, 7) if self.jpeg else (6, -4, -2))[self.channel] + (gains[place] if place < len(gains) else gains[-1])
+        gain = ((6, 5, 5) if self.jpeg else (6, -4, -2))[self.channel] + (gains[place] if place < len(gains) else gains[-1])
         gain += 8 * max(place - len(gains) + 1, 0)
         return min(max((STEPS[level] - gain + 4) // 8, 0), 12)
 
@@ -305,6 +305,7 @@ class Detail:
             cr, cb = np.clip(co, -256, 255), np.clip(cg, -256, 255)
             green = (-22554 * cb - 46802 * cr + 32768) >> 16
             red, blue = (91881 * cr + 32768) >> 16, (116130 * cb + 32768) >> 16
+            y = y - ((59 * cr + 122 * cb + 128) >> 8)
             return np.clip(np.stack([y + red, y + green, y + blue], axis=-1), 0, 255)
         t = y - (cg >> 1)
         b = t - (co >> 1)
@@ -344,7 +345,8 @@ def to_ycrcb(rgb):
     r, g, b = (rgb[..., k].astype(int) for k in range(3))
     cr = (32768 * r - 27439 * g - 5329 * b + 32767) >> 16
     cb = (-11059 * r - 21709 * g + 32768 * b + 32767) >> 16
-    return np.stack([(19595 * r + 38470 * g + 7471 * b + 32768) >> 16, cr, cb])
+    y = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16
+    return np.stack([y + ((59 * cr + 122 * cb + 128) >> 8), cr, cb])
 
 
 def smooth_base(color_map, height, width):

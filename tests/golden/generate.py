@@ -149,7 +149,7 @@ def jpeg_payload() -> SemanticPayload:
     channels = [luma, 40 - 2 * rows + generator.integers(0, 2, (33, 42)), columns - 30 + 0 * rows]
     pixels = from_jpeg_colors([channel.astype(np.int16) for channel in channels])
     color = ColorLayer(levels(29, 3, 4, 60), 28)
-    state = exact_state(pixels, color.color_map)
+    state = exact_state(pixels, color.color_map, is_for_lossless=True)
     layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in (5, 15))
     return SemanticPayload(42, 33, LabelLayer(np.zeros((1, 1), np.uint8), "ade20k-150"), color, layers=layers)
 
