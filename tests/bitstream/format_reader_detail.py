@@ -47,7 +47,9 @@ class Band:
     def target(self, level):
         place = self.scale - (self.orientation != LOW)
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
-        gain = ((6, 5, 5) if self.jpeg else (6, -4, -2))[self.channel] + (gains[place] if place < len(gains) else gains[-1])
+        gain = ((6, 5, 5) if self.jpeg else (6, -4, -2))[self.channel] + (
+            gains[place] if place < len(gains) else gains[-1]
+        )
         gain += 8 * max(place - len(gains) + 1, 0)
         return min(max((STEPS[level] - gain + 4) // 8, 0), 12)
 
