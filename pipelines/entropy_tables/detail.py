@@ -38,7 +38,7 @@ NOWHERE = sum(math.prod(shape) for shape in TABLE_SHAPES.values())  # the place 
 _MOST_TABLES = 7  # that one decision adds up
 _PENALTY = 0.3  # times the squared entries in nats
 _BATCH = 1 << 18
-LOSSLESS_SHARE = 0.75  # of the photographs that are coded for lossless files: in the colors of JPEG if they have them
+LOSSLESS_SHARE = 0.55  # of the photographs that are coded for lossless files
 Places = tuple[np.ndarray, np.ndarray, float]  # (n, tables) int32 in the joined tables, answers (n,), weight of each
 
 
@@ -142,7 +142,7 @@ def walk(
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
     channels, choices = picture_transform.forward(photo, color_map, is_for_lossless=choice.random() < LOSSLESS_SHARE)
-    bands = geometry.make_bands(*photo.shape[:2], colors=choices.colors)
+    bands = geometry.make_bands(*photo.shape[:2], kind=choices.kind)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
     code_choices(decider, choices)

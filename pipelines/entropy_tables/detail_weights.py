@@ -52,7 +52,7 @@ class ListeningCoder(detail_planes.PlaneCoder):
 
 
 def fit(photos: list[np.ndarray], walk: Callable, decider: detail_planes.Decider) -> np.ndarray:
-    """Return the weights, (5, 4, 4, 10) uint8.
+    """Return the weights, (8, 4, 4, 10) uint8.
 
     Args:
         photos: (H, W, 3) uint8 each.

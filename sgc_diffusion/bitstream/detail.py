@@ -19,10 +19,11 @@ import numpy as np
 
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.detail_probability import DecodingDecider, EncodingDecider, load_detail_tables
+from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.payload.detail import LOSSLESS, DetailState, nothing_known
 from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
-from sgc_diffusion.payload.picture_transform import MIXES, TransformChoices, chroma_lows, forward
+from sgc_diffusion.payload.picture_transform import MIXES, SMOOTH, TransformChoices, chroma_lows, forward
 
 Decider = EncodingDecider | DecodingDecider
 
@@ -103,7 +104,7 @@ def _refined(
 
     bands = list(before.bands) if in_place and not keeps_bands else [replace(band) for band in before.bands]
     for band in bands:
-        band.colors = choices.colors  # not known before a file's first level
+        band.kind = choices.kind  # not known before a file's first level
     weights = load_detail_tables()["weights"]
     PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level, num_bands)
     return replace(before, bands=tuple(bands), choices=choices)
@@ -157,13 +158,21 @@ def decode_level(
 
 
 def code_choices(decider: Decider, choices: TransformChoices | None) -> TransformChoices:
-    """Code the choices of the transform, or read them if None is given; returns them."""
-    colors = _code_number(decider, "colors", (0,), 1, None if choices is None else choices.colors)
-    read = TransformChoices(colors=colors)
+    """Code the choices of the transform, or read them if None is given; returns them.
+
+    Raises:
+        CorruptSectionError: a kind that there is not.
+    """
+    kind = _code_number(decider, "kind", (0,), 2, None if choices is None else choices.kind)
+    if kind > SMOOTH:
+        raise CorruptSectionError("The detail level names a transform that no encoder writes")
+    read = TransformChoices(kind=kind)
     for name, known, num_bits, lowest in (
         ("filters", read.filters, 3, 0),
         ("mixes", read.mixes, 4, MIXES[0]),
     ):
+        if name == "filters" and kind == SMOOTH:
+            continue
         for place in np.ndindex(known.shape):
             number = None if choices is None else int(getattr(choices, name)[place]) - lowest
             known[place] = _code_number(decider, name, place, num_bits, number) + lowest
