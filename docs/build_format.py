@@ -37,6 +37,7 @@ MODULES = (  # in the order in which a reader needs them; a new layer's coder go
     "payload/picture_transform.py",
     "payload/jpeg_colors.py",
     "payload/wavelet.py",
+    "payload/wavelet_97.py",
     "payload/detail_bands.py",
     "payload/detail_coefficients.py",
     "payload/steering.py",

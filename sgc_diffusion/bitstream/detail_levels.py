@@ -25,11 +25,11 @@ A level that is not built on the next lower one of its file MUST be rejected. A 
 calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
 
 **Planes.** After level n, a band with at least one coefficient is known down to plane
-min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. s(0) … s(15) are
-76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg (6, 5 or 5 for M, Cr or Cb
-in the colors of JPEG) and of the number of the band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12,
-19, 27; for HL and LH of scale 1, 2, 3, 4 it is 0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8
-more.
+min(max(⌊(s(n) − g + 4) / 8⌋, 0), 13), before the first level down to 13. s(0) … s(15) are
+76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of a number of the channel and one of the band's place. With
+transforms of kind 0, 1, 2 that of Y, Co, Cg is 6 −4 −2, 6 5 5, −10 −20 −18. That of the low band of scale 0, 1, 2, 3, 4
+is 0, 5, 12, 19, 27; of HL and LH of scale 1, 2, 3, 4 it is 0, 5, 12, 20; of HH −4, −1, 5, 13; for each further scale 8
+more. With kind 2 these are 0, 3, 7, 10, 14; 0, 3, 7, 10; −3, 0, 4, 7; and 3 more.
 
 **The picture** is the smooth base before the first level, and then what the inverse transform gives for the
 coefficients that are known so far. A known one that is not 0 has its size enlarged by ⌊f · 2^p / 64⌋, p being the plane

@@ -41,17 +41,18 @@ def sign(value):
 class Band:
     def __init__(self, channel, scale, orientation, rows, columns):
         self.channel, self.scale, self.orientation = channel, scale, orientation
-        self.rows, self.columns, self.plane, self.values, self.active = rows, columns, 12, None, None
-        self.jpeg = False
+        self.rows, self.columns, self.plane, self.values, self.active = rows, columns, 13, None, None
+        self.kind = 0
 
     def target(self, level):
         place = self.scale - (self.orientation != LOW)
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
-        gain = ((6, 5, 5) if self.jpeg else (6, -4, -2))[self.channel] + (
-            gains[place] if place < len(gains) else gains[-1]
-        )
-        gain += 8 * max(place - len(gains) + 1, 0)
-        return min(max((STEPS[level] - gain + 4) // 8, 0), 12)
+        if self.kind == 2:
+            gains = {LOW: (0, 3, 7, 10, 14), HH: (-3, 0, 4, 7)}.get(self.orientation, (0, 3, 7, 10))
+        gain = ((6, -4, -2), (6, 5, 5), (-10, -20, -18))[self.kind][self.channel]
+        gain += gains[place] if place < len(gains) else gains[-1]
+        gain += (3 if self.kind == 2 else 8) * max(place - len(gains) + 1, 0)
+        return min(max((STEPS[level] - gain + 4) // 8, 0), 13)
 
     def value(self, row, column):
         inside = 0 <= row < self.rows and 0 <= column < self.columns
@@ -94,7 +95,7 @@ class Detail:
         if self.choices is None:
             self.choices = self.read_choices()
             for band in self.order:
-                band.jpeg = self.choices[2]
+                band.kind = self.choices[2]
         for band in self.order[:num_bands]:
             if band.rows and band.columns:
                 for plane in range(band.plane - 1, band.target(level) - 1, -1):
@@ -117,18 +118,19 @@ class Detail:
         return node - 2**bits
 
     def read_choices(self):
-        jpeg = bool(self.number("colors", (0,), 1))
-        filters = {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
-        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}, jpeg
+        kind = self.number("kind", (0,), 2)
+        assert kind < 3
+        filters = {} if kind == 2 else {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
+        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}, kind
 
     def read_plane(self, band, plane):
-        channel = band.channel + 2 if band.jpeg and band.channel else band.channel  # in the tables
+        channel = (band.channel, (0, 3, 4)[band.channel], band.channel + 5)[band.kind]  # in the tables
         kind, scale = (channel, band.orientation), min(band.scale, 8)
         parent = self.bands.get((band.channel, band.scale + 1, band.orientation)) if band.orientation else None
         others = [self.bands[k, band.scale, band.orientation] for k in range(band.channel)]
         if band.values is None:
             place = (parent is not None and parent.values is not None) + 2 * bool(others and others[0].values)
-            constants = (plane, channel, scale, int(band.orientation == LOW))
+            constants = (numbered(band, plane), channel, scale, int(band.orientation == LOW))
             if not self.ask([[("start", constants, place)]])[0]:
                 return
             band.values = [[0] * band.columns for _ in range(band.rows)]
@@ -143,7 +145,7 @@ class Detail:
             "parent": parent,
             "cousin": cousin_size,
             "others": others,
-            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0,
+            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0 and band.kind < 2,
         }
         self.read_blocks(band, plane, around, kind, scale)
         done = set()
@@ -181,7 +183,7 @@ class Detail:
                 steps.append(total(others[0], row, column) if others else 0)
                 steps.append(total(third, row, column))
                 other = sum(reached(BLOCK, step) * weight for step, weight in zip(steps, (64, 8, 1), strict=True))
-                place = ("block_place", (plane, kind[0], scale, kind[1]), half)
+                place = ("block_place", (numbered(band, plane), kind[0], scale, kind[1]), half)
                 asked.append([place, ("block_near", (*kind, half), near), ("block_other", kind, other)])
             if chosen:
                 for place, answer in zip(chosen, self.ask(asked), strict=True):
@@ -215,7 +217,7 @@ class Detail:
             own = sign(band.value(r, c))
             agree = 28 * tilt((r, c), LEFT_RIGHT, own) + 4 * tilt((r, c), UP_DOWN, own) + start
             groups = [("energy_phase", (*kind, turn), 4 * step + start)]
-            groups.append(("energy_plane", (plane, kind[0]), 4 * step + start))
+            groups.append(("energy_plane", (numbered(band, plane), kind[0]), 4 * step + start))
             groups.append(("energy_scale", (scale, kind[1]), 4 * step + start))
             groups += [("shape", (*kind, late), shape), ("cross", kind, cross), ("agree", (*kind, late), agree)]
             if around["slope"]:
@@ -282,17 +284,23 @@ class Detail:
     def merged(self, channel, known, until=0):
         """The channel, or the low band of scale `until`."""
         step = 2 ** min(2, self.depth)
-        convert = to_ycrcb if self.choices[2] else to_ycocg
+        convert = to_ycrcb if self.choices[2] == 1 else to_ycocg
         base = convert(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
+        smooth = self.choices[2] == 2
+        if smooth:
+            base = (base * (1024, 1550, 2345)[min(2, self.depth)] + 128) >> 8
         low = known[channel, self.depth, LOW] + (base if self.depth <= 2 else 0)
         for scale in range(self.depth, until, -1):
             hl, lh, hh = (known[channel, scale, orientation] for orientation in (HL, LH, HH))
-            if scale <= 2:
+            if scale <= 2 and not smooth:
                 filters = self.choices[0]
                 hl = hl - bent(low.T, hl.shape[1], FILTERS[filters[channel, scale - 1, 0]]).T
                 lh = lh - bent(low, lh.shape[0], FILTERS[filters[channel, scale - 1, 1]])
             plain = channel > 0 and scale == 1
-            low = joined(joined(low, lh, plain).T, joined(hl, hh, plain).T, plain).T
+            if smooth:
+                low = rejoined(rejoined(low, lh).T, rejoined(hl, hh).T).T
+            else:
+                low = joined(joined(low, lh, plain).T, joined(hl, hh, plain).T, plain).T
             if scale == 3:
                 low = low + base
         return low
@@ -303,7 +311,7 @@ class Detail:
             return smooth_base(self.color_map, self.height, self.width)
         known = self.unmixed()
         y, co, cg = (self.merged(channel, known) for channel in range(3))
-        if self.choices[2]:
+        if self.choices[2] == 1:
             cr, cb = np.clip(co, -256, 255), np.clip(cg, -256, 255)
             green = (-22554 * cb - 46802 * cr + 32768) >> 16
             red, blue = (91881 * cr + 32768) >> 16, (116130 * cb + 32768) >> 16
@@ -311,7 +319,13 @@ class Detail:
             return np.clip(np.stack([y + red, y + green, y + blue], axis=-1), 0, 255)
         t = y - (cg >> 1)
         b = t - (co >> 1)
-        return np.clip(np.stack([b + co, cg + t, b], axis=-1), 0, 255)
+        rgb = np.stack([b + co, cg + t, b], axis=-1)
+        return np.clip((rgb + 2) >> 2 if self.choices[2] == 2 else rgb, 0, 255)
+
+
+def numbered(band, plane):
+    """The number of a plane in the tables."""
+    return max(plane - 2, 0) if band.kind == 2 else plane
 
 
 def bent(low, count, weights):
@@ -333,6 +347,25 @@ def joined(low, high, plain):
         rows.append(even[k])
         if k < len(high):
             rows.append(high[k] + ((even[k] + even[k + 1 if k + 1 < len(even) else k]) >> 1))
+    return np.array(rows)
+
+
+def rejoined(low, high):
+    """Undo one 9/7 step down the columns."""
+    if not len(high):
+        return low
+    s, d = [row.astype(int) for row in low], [row.astype(int) for row in high]
+
+    def beside(k):
+        return d[max(k - 1, 0)] + d[min(k, len(d) - 1)]
+
+    def between(k):
+        return s[k] + s[k + 1 if k + 1 < len(s) else k]
+
+    for which, factor, added in ((s, 1817, -1), (d, 3616, -1), (s, 217, 1), (d, 6497, 1)):
+        around = beside if which is s else between
+        which[:] = [row + added * ((factor * around(k) + 2048) >> 12) for k, row in enumerate(which)]
+    rows = [row for pair in zip(s, d, strict=False) for row in pair] + s[len(d) :]
     return np.array(rows)
 
 
