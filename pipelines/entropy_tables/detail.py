@@ -157,12 +157,23 @@ def walk(
             coder.code_level(level)
 
 
-def fit(noted: list[Places], *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
-    """Return the joined tables, float32 in nats, that code the noted decisions best, by Adam on batches."""
+def fit(noted: list[Places], start: np.ndarray, *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
+    """Return the joined tables that code the noted decisions best, by Adam on batches.
+
+    Args:
+        noted: of a `Recorder`.
+        start: joined tables, (NOWHERE,) float32 in nats, that entries start from and stay near to.
+        num_steps: of Adam.
+        learning_rate: at the start; lowered twice.
+
+    Returns:
+        As `start`.
+    """
     places = torch.from_numpy(np.concatenate([part for part, _, _ in noted]))
     answers = torch.from_numpy(np.concatenate([part for _, part, _ in noted]).astype(np.float32))
     shares = torch.from_numpy(np.concatenate([np.full(len(part), weight, np.float32) for _, part, weight in noted]))
-    entries = torch.zeros(NOWHERE + 1, requires_grad=True)
+    prior = torch.from_numpy(np.append(start, np.float32(0)))
+    entries = prior.clone().requires_grad_()
     optimizer = torch.optim.Adam([entries], lr=learning_rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [num_steps // 2, num_steps * 4 // 5], gamma=0.3)
     for _ in range(num_steps):
@@ -171,7 +182,7 @@ def fit(noted: list[Places], *, num_steps: int = 240, learning_rate: float = 0.1
         loss = torch.nn.functional.binary_cross_entropy_with_logits(odds, answers[chosen], reduction="none")
         mean = (loss * shares[chosen]).sum() / shares[chosen].sum()
         optimizer.zero_grad()
-        (mean + _PENALTY / shares.sum() * (entries * entries).sum()).backward()
+        (mean + _PENALTY / shares.sum() * ((entries - prior) ** 2).sum()).backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -187,13 +198,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--num-photos", type=int, default=300)
     parser.add_argument("--share", type=float, default=0.08, help="of the frequent decisions that is kept")
-    parser.add_argument("--weights", type=Path, help="tables whose weights of features are kept")
+    parser.add_argument(
+        "--start", type=Path, help="tables that the fit starts from, whose weights of features are kept"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.manual_seed(0)
     photos = list(read_photos(arguments.photos, arguments.num_photos))
-    if arguments.weights:
-        weights = np.load(arguments.weights)["weights"]
+    start = np.zeros(NOWHERE, dtype=np.float32)
+    if arguments.start:
+        tables = np.load(arguments.start)
+        weights = tables["weights"]
+        start = np.concatenate([tables[name].ravel() for name in TABLE_SHAPES]).astype(np.float32) / UNITS_PER_NAT
     else:
         weights = detail_weights.fit(photos[:60], walk, Recorder(0.001, 0))
     choice, recorder = random.Random(1), Recorder(arguments.share, 0)
@@ -201,7 +217,7 @@ def main() -> None:
         if index % 20 == 0:
             logger.info("%d of %d photographs", index, len(photos))
         walk(photo, recorder, weights, choice)
-    joined = sum(fit(noted) for noted in recorder.noted.values())
+    joined = start + sum(fit(noted, start) - start for noted in recorder.noted.values())
     entries = np.clip(np.round(joined * UNITS_PER_NAT), -127, 127).astype(np.int8)
     ends = np.cumsum([int(np.prod(shape)) for shape in TABLE_SHAPES.values()])[:-1]
     parts = zip(TABLE_SHAPES.items(), np.split(entries, ends), strict=True)

@@ -128,7 +128,7 @@ def detail_payloads() -> dict[str, SemanticPayload]:
     def make(seed: int, size: tuple[int, int], noise: int, details: Sequence[int]) -> SemanticPayload:
         pixels = picture(seed, *size[::-1], noise)
         color = ColorLayer(levels(seed, 3, 3, 60), 30)
-        state = exact_state(pixels, color.color_map)
+        state = exact_state(pixels, color.color_map, is_for_lossless=15 in details)
         layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in details)
         return SemanticPayload(*size, LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24"), color, layers=layers)
 
@@ -157,7 +157,7 @@ def jpeg_payload() -> SemanticPayload:
 def more_detail_payloads() -> dict[str, SemanticPayload]:
     """Return file name → payload: the smallest example, and a file that ends within a level and tells PSNR."""
     few = ColorLayer(np.array([[[-4, 1, 0]]], np.int16), 30)
-    state = exact_state(picture(25, 2, 3, 4), few.color_map)
+    state = exact_state(picture(25, 2, 3, 4), few.color_map, is_for_lossless=True)
     one_label = LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24")
     pixels, color = picture(26, 60, 70, 5), ColorLayer(levels(26, 3, 3, 60), 30)
     whole = exact_state(pixels, color.color_map)
@@ -198,7 +198,8 @@ def steered_payloads() -> dict[str, SemanticPayload]:
     regions = RegionsLayer((Region(4, 1, 3, disk[:, :12], class_id=3, score=11), box))
 
     def make(*details: int, **steering: Layer) -> SemanticPayload:
-        state = exact_state(pixels, color.color_map, Steering(height, width, **steering))  # type: ignore[arg-type]
+        parts = Steering(height, width, **steering)  # type: ignore[arg-type]
+        state = exact_state(pixels, color.color_map, parts, is_for_lossless=15 in details)
         return plain.with_layers(*steering.values(), *(DetailLevel(FIRST_KIND + level, state) for level in details))
 
     return {
