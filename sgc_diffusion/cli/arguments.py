@@ -60,7 +60,9 @@ def add_inputs(parser: argparse.ArgumentParser, metavar: str) -> None:
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
-        "--key-file", type=not_empty, help="holds the key that seals the files (AES-256-GCM): 64 hexadecimal digits"
+        "--key-file",
+        type=not_empty,
+        help="holds the key that seals the files (AES-256-GCM): 64 hexadecimal digits; - is stdin",
     )
     keys.add_argument("--passphrase-file", type=not_empty, help="holds words instead; its first line counts")
 

@@ -18,7 +18,7 @@ from sgc_diffusion.cli.errors import PutOff, Skip, UsageError, describe_error
 from sgc_diffusion.cli.inputs import Source, gather_inputs
 from sgc_diffusion.cli.messages import NORMAL, PACKAGE, progress_bar
 from sgc_diffusion.cli.messages import logger as messages
-from sgc_diffusion.cli.outputs import Job, Naming, plan_outputs, writes_to_stdout
+from sgc_diffusion.cli.outputs import STDOUT_NAMES, Job, Naming, plan_outputs, writes_to_stdout
 from sgc_diffusion.cli.streams import write_json, write_line
 
 INTERRUPTED = 130  # exit code, as shells have it
@@ -247,6 +247,7 @@ def file_command(
 
     def command(arguments: argparse.Namespace) -> int:
         to_stdout = hasattr(arguments, "output") and writes_to_stdout(arguments.output, arguments.inputs)
+        to_stdout = to_stdout or getattr(arguments, "plot", None) in STDOUT_NAMES
         if to_stdout and arguments.json:
             raise UsageError("--json and the result cannot both go to standard output; give -o another place")
         if to_stdout and sys.stdout.isatty():

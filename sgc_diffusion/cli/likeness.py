@@ -80,7 +80,7 @@ def _read(job: Job, arguments: argparse.Namespace, key: Any) -> tuple[bytes, Sem
         check_size(name, summary.width, summary.height, arguments.max_pixels)
     payload = bitstream.decode(data, key=key)
     if arguments.decoder != PREVIEW:  # which is made small even of what cannot be made whole
-        made = reduced_payload(payload, arguments.max_side)
+        made = payload if arguments.show_invented else reduced_payload(payload, arguments.max_side)
         check_size(name, made.width, made.height, arguments.max_pixels)
     return data, payload
 
@@ -116,5 +116,5 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise CommandError(
             f"{name}: declares {width}x{height} = {width * height} pixels, more than the {max_pixels} that are drawn "
-            "unasked; if it is to be trusted, allow it by --max-pixels"
+            "unasked; give a --max-side, or, if it is to be trusted, --max-pixels"
         )
