@@ -52,6 +52,7 @@ class DecompressionMixin:
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        max_side: int | None = None,
         max_pixels: int | None = MAX_PIXELS,
     ) -> ImagePipelineOutput | tuple[Any]:
         """Draw compressed pictures: `bitstream.decode`, then `__call__`, whose arguments this takes.
@@ -81,6 +82,7 @@ class DecompressionMixin:
             output_type=output_type,
             callback_on_step_end=callback_on_step_end,
             callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            max_side=max_side,
             max_pixels=max_pixels,
         )
         if output_type == "pil":

@@ -20,13 +20,14 @@ from sgc_diffusion.synthesis.batches import draw_batches, stack_pictures
 from sgc_diffusion.synthesis.decoders import GENERATORS, LIKENESS, LIKENESS_STRENGTHS, check_decoder, choose_decoder
 from sgc_diffusion.synthesis.detail import DETAIL_FILL
 from sgc_diffusion.synthesis.dressing import dress
-from sgc_diffusion.synthesis.finish import convert_picture
+from sgc_diffusion.synthesis.finish import convert_picture, reduce_picture
 from sgc_diffusion.synthesis.invented import describe_kept
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.synthesis.likeness_image import likeness_image
 from sgc_diffusion.synthesis.noise_seed import noise_seed
 from sgc_diffusion.synthesis.preview import preview
 from sgc_diffusion.synthesis.provenance import mark_generated
+from sgc_diffusion.synthesis.reduction import reduced_payload
 from sgc_diffusion.synthesis.request import (
     DrawingOptions,
     DrawingRecipe,
@@ -87,6 +88,7 @@ class DrawingMixin:
         return_dict: bool = True,
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        max_side: int | None = None,
         max_pixels: int | None = MAX_PIXELS,
     ) -> ImagePipelineOutput | tuple[Any]:
         """Draw payloads, or give them as they are.
@@ -115,6 +117,8 @@ class DrawingMixin:
             callback_on_step_end: called as in diffusers after each step, a function or a `PipelineCallback`; may return
                 changed `latents`.
             callback_on_step_end_tensor_inputs: names of the tensors that the callback gets; only `latents`.
+            max_side: make the longer side this long if it is longer, pixels. Files of labels and colors alone are drawn
+                at that size, whatever theirs; others are drawn whole and then reduced. None for the file's size.
             max_pixels: refuse to draw a picture with more pixels, whatever a file says; None for no limit.
 
         What is None is taken from each payload's recipe, the seed of the noise as well; for a payload that was made for
@@ -131,7 +135,7 @@ class DrawingMixin:
                 map leads to the pipeline's.
         """
         payloads = [payload] if isinstance(payload, SemanticPayload) else payload
-        check_payloads(payloads, max_pixels)
+        check_payloads(payloads, max_side, max_pixels)
         check_generator(generator, len(payloads))
         tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
         check_outputs(output_type, callback_on_step_end, tensor_inputs, self._callback_tensor_inputs)
@@ -155,9 +159,10 @@ class DrawingMixin:
             lambda state: StepObserver(partial(self.progress_bar, None), callback, tensor_inputs, state),
             output_type,
             fill,
+            max_side,
         )
         pairs = zip(payloads, names, strict=True)
-        images: Any = [self._plain_picture(*pair, output_type, max_pixels) for pair in pairs]
+        images: Any = [self._plain_picture(*pair, output_type, max_side, max_pixels) for pair in pairs]
         for index, picture in zip(drawn, pictures, strict=True):
             images[index] = picture
         images = stack_pictures(images)
@@ -182,14 +187,16 @@ class DrawingMixin:
         """
         return likeness_image(payload, max_pixels=max_pixels)
 
-    def _plain_picture(self, payload: SemanticPayload, name: str, output_type: str, max_pixels: int | None) -> Any:
+    def _plain_picture(
+        self, payload: SemanticPayload, name: str, output_type: str, max_side: int | None, max_pixels: int | None
+    ) -> Any:
         """Return what a decoder that needs no network makes of a payload; None for one that is drawn."""
         if name in GENERATORS:
             return None
         if output_type == "latent":
             raise ValueError(f"`output_type` latent: {name} has none; give pt, or `decoder` {self.generators[0]}")
         decode = likeness_image if name == LIKENESS else preview
-        image = decode(payload, max_pixels=max_pixels)
+        image = decode(payload, max_side=max_side, max_pixels=max_pixels)
         return image if output_type == "pil" else convert_picture(np.asarray(image.convert("RGB")), output_type)
 
     def _resolve_recipes(
@@ -214,22 +221,27 @@ class DrawingMixin:
         observe: Callable[[CallState], StepObserver],
         output_type: str,
         detail_fill: float,
+        max_side: int | None,
     ) -> list[Any]:
         """Return what the generator draws of each payload, PIL pictures dressed and marked as generated."""
         for recipe in recipes:
             self.check_recipe(recipe)
+        smaller = [relabel(reduced_payload(payload, max_side), self.config.taxonomy) for payload in payloads]
         with self._running_call() as state:
             pictures = draw_batches(
-                [relabel(payload, self.config.taxonomy) for payload in payloads],
+                smaller,
                 recipes,
                 noise,
-                [self.drawing_sizes(payload) for payload in payloads],
+                [self.drawing_sizes(payload) for payload in smaller],
                 self.draw,
                 observe(state),
                 output_type,
                 detail_fill,
             )
         self.maybe_free_model_hooks()
+        if output_type == "latent":
+            return pictures
+        pictures = [reduce_picture(picture, max_side) for picture in pictures]
         if output_type != "pil":
             return pictures
         return [
