@@ -22,7 +22,7 @@ from PIL import Image
 
 from sgc_diffusion import SemanticCompressionPipeline, decode
 from sgc_diffusion.analysis.color import extract_color_map
-from sgc_diffusion.analysis.encoder import FINE_COLOR_CELLS, FINE_LABEL_CELLS
+from sgc_diffusion.analysis.fitting import FINE_COLOR_CELLS, FINE_LABEL_CELLS
 from sgc_diffusion.analysis.image_input import open_image
 from sgc_diffusion.analysis.labels import segment_images
 from sgc_diffusion.analysis.rate_control import COLOR_RANGE, color_distortion, label_distortion

@@ -78,7 +78,7 @@ def majority(label_map: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 class LikenessCache:
-    """Random access to latents, likenesses and labels; photograph i is entry 2i, its mirror image 2i + 1.
+    """Random access to latents, likenesses and labels of photographs.
 
     Args:
         folder: of a `PhotoCache`; `likeness-….bin` is written there at the first use of an encoder. A writing that was
@@ -91,7 +91,7 @@ class LikenessCache:
     def __init__(self, folder: Path, first_stage: AutoencoderDC, recipe: dict, device: torch.device) -> None:
         self._photos = PhotoCache(folder)
         self.recipe, self._table = recipe, merged_classes(recipe["taxonomy"]).astype(np.uint8)
-        self.grids = np.repeat(self._photos.shapes // FACTOR, 2, axis=0)
+        self.grids = self._photos.shapes // FACTOR
         self._channels = first_stage.config["latent_channels"]
         self._planes = 2 * self._channels * (1 + recipe["variants"]) + 1  # bytes a latent
         self._offsets = np.concatenate([[0], np.cumsum(self.grids.prod(axis=1))])
@@ -108,8 +108,7 @@ class LikenessCache:
     def photo(self, index: int) -> np.ndarray:
         """Return what was encoded, (H, W, 3) uint8, the sides divisible by 8."""
         height, width = FACTOR * self.grids[index]
-        photo = self._photos.photo(index // 2)[:height, :width]
-        return np.ascontiguousarray(photo[:, ::-1]) if index % 2 else photo
+        return self._photos.photo(index)[:height, :width]
 
     def window(self, index: int, top: int, left: int, side: int, variant: int) -> tuple[np.ndarray, ...]:
         """Return a window of one entry.
@@ -140,8 +139,7 @@ class LikenessCache:
                     continue
                 photo = self.photo(index)
                 pictures = [photo, *(likeness_of(photo, file) for file in files)]
-                labels = majority(self._table[self._photos.label_map(index // 2)], *self.grids[index])
-                labels = labels[:, ::-1] if index % 2 else labels
+                labels = majority(self._table[self._photos.label_map(index)], *self.grids[index])
                 latents = encode(first_stage, pictures, device)
                 bytes_of = [np.ascontiguousarray(each).view(np.uint8) for each in latents]
                 file.write(np.concatenate([*bytes_of, labels[..., None]], axis=2).tobytes())

@@ -163,7 +163,7 @@ def validate(
     rng, device = np.random.default_rng(0), next(model.parameters()).device
     num_classes = load_taxonomy(recipe["taxonomy"]).num_classes
     errors, known = [], []
-    order = np.arange(0, len(cache), 2)[np.random.default_rng(1).permutation(len(cache) // 2)]
+    order = np.random.default_rng(1).permutation(len(cache))
     for indices in np.array_split(order, -(-len(order) // 16)):
         latents, condition = (values.to(device) for values in training_batch(cache, indices, recipe, None))
         errors.append(denoising_error(model, build_scheduler(), latents, condition, rng)[0])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.payload.grid import enlarge
-from sgc_diffusion.synthesis.preview import reduced_size
+from sgc_diffusion.synthesis.reduction import reduced_size
 from sgc_diffusion.taxonomy import Taxonomy
 
 SHOWN_SIDE = 512  # pixels of maps

@@ -18,8 +18,9 @@ from sgc_diffusion import bitstream
 from sgc_diffusion.analysis.image_input import to_rgb
 from sgc_diffusion.payload import LabelLayer, SemanticPayload
 from sgc_diffusion.synthesis.likeness_image import save_likeness
-from sgc_diffusion.synthesis.preview import preview, reduced_size
+from sgc_diffusion.synthesis.preview import preview
 from sgc_diffusion.synthesis.provenance import GeneratedImage
+from sgc_diffusion.synthesis.reduction import reduced_size
 
 if TYPE_CHECKING:
     from sgc_diffusion.pipeline import SemanticCompressionPipeline

@@ -17,6 +17,7 @@ from sgc_diffusion.cli.archive_search import add_search, add_sql
 from sgc_diffusion.cli.arguments import integer, not_empty
 from sgc_diffusion.cli.batch import notices
 from sgc_diffusion.cli.errors import CommandError
+from sgc_diffusion.cli.outputs import STDOUT_NAMES
 from sgc_diffusion.cli.streams import write_bytes, write_json, write_line
 from sgc_diffusion.extras import require
 from sgc_diffusion.payload import MAX_KIND
@@ -55,7 +56,7 @@ def add_archive(commands: Any) -> None:
     _add(actions, "verify", "Read every checksum and count against the manifest.", verify, repair)
     get_parser = _add(actions, "get", "Give the .sgc file of one picture.", get)
     get_parser.add_argument("image_id", metavar="ID", help="of the picture, or how it begins")
-    get_parser.add_argument("-o", "--output", type=not_empty, help="a file; default: standard output")
+    get_parser.add_argument("-o", "--output", type=not_empty, help="a file; default: -, standard output")
     unpack_parser = _add(actions, "unpack", "Write all .sgc files, in the folders of their sources.", unpack)
     unpack_parser.add_argument("output", metavar="FOLDER")
     unpack_parser.add_argument("--force", action="store_true", help="write again what is there already")
@@ -197,7 +198,7 @@ def get(arguments: argparse.Namespace) -> int:
     from sgc_diffusion.atomic_file import atomic_path
 
     data = get_file(_open(arguments), arguments.image_id)
-    if arguments.output is None:
+    if arguments.output is None or arguments.output in STDOUT_NAMES:
         write_bytes(data)
         return 0
     with atomic_path(Path(arguments.output)) as temporary:

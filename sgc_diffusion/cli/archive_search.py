@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from sgc_diffusion import bitstream
 from sgc_diffusion.cli.arguments import integer, not_empty
 from sgc_diffusion.cli.batch import notices
-from sgc_diffusion.cli.errors import CommandError
+from sgc_diffusion.cli.errors import CommandError, UsageError
 from sgc_diffusion.cli.inputs import FILE_SUFFIX
+from sgc_diffusion.cli.outputs import STDOUT_NAMES, write_sheet
 from sgc_diffusion.cli.streams import write_json, write_line
 from sgc_diffusion.extras import require
 
@@ -36,7 +37,9 @@ def add_search(actions: Any) -> None:
         "--like", type=not_empty, help="nearest first: a picture, a .sgc file, or the id of one in here"
     )
     parser.add_argument("--limit", type=integer(1), default=20, help="default %(default)s")
-    parser.add_argument("--contact-sheet", type=not_empty, metavar="PNG", help="show the matches in one picture")
+    parser.add_argument(
+        "--contact-sheet", type=not_empty, metavar="PNG", help="show the matches in one picture; - is stdout"
+    )
     parser.add_argument("--draw", action="store_true", help="have the contact sheet's pictures drawn by the pipeline")
     parser.add_argument("--json", action="store_true", help="a JSON object for each match")
     parser.set_defaults(run=_with_notices(run_search))
@@ -70,18 +73,23 @@ def run_search(arguments: argparse.Namespace) -> int:
     from sgc_diffusion.archive.likeness import search_like
     from sgc_diffusion.archive.search import search
 
+    if arguments.json and arguments.contact_sheet in STDOUT_NAMES:
+        raise UsageError("--json and the contact sheet cannot both go to standard output; give it another place")
     archive = Archive.open(arguments.archive)
     if arguments.like is None:
         matches = search(archive, arguments.expression, limit=arguments.limit)
     else:
         payload = _payload(archive, arguments.like)
         matches = search_like(archive, payload, arguments.expression, limit=arguments.limit)
+    to_stdout = arguments.contact_sheet in STDOUT_NAMES
     for row in matches:
         if arguments.json:
             write_json({name: str(value) if name == "captured_at" and value else value for name, value in row.items()})
         else:
             distance = f"  distance {row['distance']:.3f}" if "distance" in row else ""
-            write_line("{image_id}  {width}x{height}  {num_bytes} bytes  {path}".format(**row) + distance)
+            write_line(
+                "{image_id}  {width}x{height}  {num_bytes} bytes  {path}".format(**row) + distance, to_stderr=to_stdout
+            )
     if arguments.contact_sheet:
         _save_sheet(archive, matches, arguments.contact_sheet, draw=arguments.draw)
     return 0
@@ -140,10 +148,9 @@ def _save_sheet(archive: Archive, matches: list[dict[str, Any]], place: str, *, 
 
     from sgc_diffusion.archive.contact_sheet import arrange, contact_sheet
     from sgc_diffusion.archive.contents import get_file
-    from sgc_diffusion.atomic_file import atomic_path
 
     path = Path(place)
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+    if place not in STDOUT_NAMES and Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise CommandError(f"--contact-sheet {place}: must end in the suffix of a picture format, such as .png")
     if not matches:
         raise CommandError(f"--contact-sheet {place}: not written, for nothing matches")
@@ -157,5 +164,4 @@ def _save_sheet(archive: Archive, matches: list[dict[str, Any]], place: str, *, 
         sheet = arrange(list(drawn), captions)
     else:
         sheet = contact_sheet(files, captions)
-    with atomic_path(path) as temporary:
-        sheet.save(temporary)
+    write_sheet(sheet, place)

@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   sgc compare photo.jpg photo.sgc --codecs webp,jpeg    beside what these codecs make of as many bytes
   sgc verify archive/ --json                  checks every file"""
 
+MAX_JOBS = 256
+
 OUTPUT_HELP = (
     "where results go. A name that ends in / or has no suffix, and an existing folder, is a folder (made if missing), "
     "in which the folders below a given one are kept; any other name is a file; - is standard output. "
@@ -58,7 +60,9 @@ def add_inputs(parser: argparse.ArgumentParser, metavar: str) -> None:
     )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
-        "--key-file", type=not_empty, help="holds the key that seals the files (AES-256-GCM): 64 hexadecimal digits"
+        "--key-file",
+        type=not_empty,
+        help="holds the key that seals the files (AES-256-GCM): 64 hexadecimal digits; - is stdin",
     )
     keys.add_argument("--passphrase-file", type=not_empty, help="holds words instead; its first line counts")
 
@@ -80,6 +84,17 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--force", action="store_true", help="overwrite what was there before this run")
     existing.add_argument("--skip-existing", action="store_true", help="leave out what has a result already")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add what commands take that work on several files at once."""
+    parser.add_argument(
+        "--jobs",
+        type=integer(1, MAX_JOBS),
+        default=1,
+        metavar="N",
+        help="files at once, each in a process with the networks in its own memory; default: one",
+    )
 
 
 def not_empty(text: str) -> str:

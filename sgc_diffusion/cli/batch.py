@@ -11,13 +11,14 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from sgc_diffusion.cli.errors import Skip, UsageError, describe_error
+from sgc_diffusion.cli.errors import PutOff, Skip, UsageError, describe_error
 from sgc_diffusion.cli.inputs import Source, gather_inputs
 from sgc_diffusion.cli.messages import NORMAL, PACKAGE, progress_bar
 from sgc_diffusion.cli.messages import logger as messages
-from sgc_diffusion.cli.outputs import Job, Naming, plan_outputs, writes_to_stdout
+from sgc_diffusion.cli.outputs import STDOUT_NAMES, Job, Naming, plan_outputs, writes_to_stdout
 from sgc_diffusion.cli.streams import write_json, write_line
 
 INTERRUPTED = 130  # exit code, as shells have it
@@ -137,42 +138,75 @@ def find_jobs(
     return plan.jobs
 
 
-def run_each(jobs: Sequence[Any], handle: Callable[[Any], Result], report: Report) -> None:
+@dataclass
+class Outcome:
+    """What came of a file.
+
+    Attributes:
+        job: the file.
+        result: None where there is none.
+        error: why there is none, empty for no error.
+        put_off: what is left to be done with it, None for nothing.
+        texts: that the package warned of.
+    """
+
+    job: Job
+    result: Result | None = None
+    error: str = ""
+    put_off: Any = None
+    texts: list[str] = field(default_factory=list)
+
+
+def run_each(jobs: Sequence[Any], handle: Callable[[Any], Result], report: Report) -> list[Any]:
     """Handle files one by one.
 
     Args:
         jobs: `Job`s, or what has one as its `job`.
         handle: returns the result of one; what it raises costs this file alone. A result with `error` counts as failed.
         report: is told.
+
+    Returns:
+        What `handle` put off.
     """
+    outcomes = []
     with progress_bar(len(jobs)) as advance:
         for item in jobs:
-            _run_alone(item, handle, report)
+            outcomes.append(tell(attempt(item, handle), report))
             advance()
+    return [put_off for put_off in outcomes if put_off is not None]
 
 
-def _run_alone(item: Any, handle: Callable[[Any], Result], report: Report) -> None:
-    """Handle one file and tell the report."""
-    job: Job = getattr(item, "job", item)
-    try:
-        with notices() as texts:
-            result = handle(item)
-    except Skip:
-        report.skipped(job)
-        return
-    except Exception as error:  # a plug-in, a library or the memory: none of them may cost the other files
-        logger.debug("%s", job.source.name, exc_info=True)
-        report.failed(job.source.name, describe_error(error, job.source.name), _output(job))
-        return
-    finally:
-        for text in texts:
-            report.note(text if job.source.name in text else f"{job.source.name}: {text}")
-    if texts:
-        result["warnings"] = texts
-    if "error" in result:
-        report.done_badly(result)
+def attempt(item: Any, handle: Callable[[Any], Result]) -> Outcome:
+    """Handle one file; see `run_each`."""
+    outcome = Outcome(getattr(item, "job", item))
+    with notices() as outcome.texts:
+        try:
+            outcome.result = handle(item)
+        except Skip:
+            pass
+        except PutOff as later:
+            outcome.put_off = later.work
+        except Exception as error:  # a plug-in, a library or the memory: none of them may cost the other files
+            logger.debug("%s", outcome.job.source.name, exc_info=True)
+            outcome.error = describe_error(error, outcome.job.source.name)
+    return outcome
+
+
+def tell(outcome: Outcome, report: Report) -> Any:
+    """Tell the report what came of a file; return what was put off."""
+    if outcome.put_off is not None:
+        return outcome.put_off  # warnings come again when it is done
+    name = outcome.job.source.name
+    for text in outcome.texts:
+        report.note(text if name in text else f"{name}: {text}")
+    if outcome.error:
+        report.failed(name, outcome.error, _output(outcome.job))
+    elif outcome.result is None:
+        report.skipped(outcome.job)
     else:
-        report.done(result)
+        result = outcome.result | ({"warnings": outcome.texts} if outcome.texts else {})
+        (report.done_badly if "error" in result else report.done)(result)
+    return None
 
 
 def _output(job: Job) -> str | None:
@@ -213,6 +247,7 @@ def file_command(
 
     def command(arguments: argparse.Namespace) -> int:
         to_stdout = hasattr(arguments, "output") and writes_to_stdout(arguments.output, arguments.inputs)
+        to_stdout = to_stdout or getattr(arguments, "plot", None) in STDOUT_NAMES
         if to_stdout and arguments.json:
             raise UsageError("--json and the result cannot both go to standard output; give -o another place")
         if to_stdout and sys.stdout.isatty():

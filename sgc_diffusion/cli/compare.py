@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgc_diffusion import bitstream
+from sgc_diffusion.bitstream.header import MAGIC
 from sgc_diffusion.cli.arguments import add_command, not_empty
 from sgc_diffusion.cli.batch import notices
 from sgc_diffusion.cli.devices import device_name
 from sgc_diffusion.cli.errors import CommandError, UsageError
-from sgc_diffusion.cli.inputs import FILE_SUFFIX
+from sgc_diffusion.cli.inputs import FILE_SUFFIX, STANDARD_STREAM, Source, readable
 from sgc_diffusion.cli.messages import NORMAL, logger
 from sgc_diffusion.cli.outputs import STDOUT_NAMES, write_sheet
 from sgc_diffusion.cli.streams import write_json, write_line
@@ -33,9 +35,20 @@ def add_compare(commands: Any) -> None:
     summary = "Show a picture beside what files of it show, with bytes and metrics."
     parser = add_command(commands, "compare", summary, compare)
     add = parser.add_argument
-    add("original", metavar="ORIGINAL", type=not_empty, help="the picture before it was compressed")
-    add("files", metavar="FILE", nargs="+", type=not_empty, help=".sgc files of it, or pictures of other codecs")
-    add("-o", "--output", type=not_empty, help="the sheet; - is standard output; default: ORIGINAL.compare.png")
+    add("original", metavar="ORIGINAL", type=not_empty, help="the picture before it was compressed; - is stdin")
+    add(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=not_empty,
+        help=".sgc files of it, pictures of other codecs, - for stdin",
+    )
+    add(
+        "-o",
+        "--output",
+        type=not_empty,
+        help="the sheet; - is standard output, the default if ORIGINAL is -; else ORIGINAL.compare.png",
+    )
     add(
         "--codecs",
         type=not_empty,
@@ -56,11 +69,11 @@ def compare(arguments: argparse.Namespace) -> int:
     from sgc_diffusion.analysis.image_input import open_image
     from sgc_diffusion.cli.sheets import Panel, contact_sheet
 
-    target = arguments.output or f"{Path(arguments.original).with_suffix('')}{SHEET_SUFFIX}"
-    if arguments.json and target in STDOUT_NAMES:
-        raise UsageError("--json and the sheet cannot both go to standard output; give -o another place")
-    original = open_image(arguments.original)
-    panels, results = [Panel(original, [Path(arguments.original).name, f"{original.width} x {original.height}"])], []
+    target = _target(arguments)
+    with readable(_source(arguments.original)) as path:
+        original = open_image(path)
+    name = "stdin" if arguments.original == STANDARD_STREAM else Path(arguments.original).name
+    panels, results = [Panel(original, [name, f"{original.width} x {original.height}"])], []
     for name, image, num_bytes in _candidates(arguments, original):
         metrics = measure(original, image)
         texts = [f"{metric} {value:.3g}{' dB' * (metric == 'PSNR')}" for metric, value in metrics.items()]
@@ -76,33 +89,55 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _target(arguments: argparse.Namespace) -> str:
+    """Return where the sheet goes.
+
+    Raises:
+        UsageError: two things are to come from standard input, or to go to standard output.
+    """
+    if [arguments.original, *arguments.files].count(STANDARD_STREAM) > 1:
+        raise UsageError("standard input holds one picture or file; give the others names")
+    default = f"{Path(arguments.original).with_suffix('')}{SHEET_SUFFIX}"
+    target = arguments.output or (STANDARD_STREAM if arguments.original == STANDARD_STREAM else default)
+    if arguments.json and target in STDOUT_NAMES:
+        raise UsageError("--json and the sheet cannot both go to standard output; give -o another place")
+    if target in STDOUT_NAMES and sys.stdout.isatty():
+        raise UsageError("the sheet would go to the terminal; redirect standard output, or give -o another place")
+    return target
+
+
+def _source(name: str) -> Source:
+    """Return a file that the user named, or standard input."""
+    return Source(name, None if name == STANDARD_STREAM else Path(name), Path(name))
+
+
 def _candidates(arguments: argparse.Namespace, original: Image.Image) -> Any:
     """Yield name, picture of the original's size, and bytes, of each file and codec."""
     from sgc_diffusion.analysis.image_input import open_image
 
     first_bytes = None
     for name in arguments.files:
-        path = Path(name)
-        num_bytes = path.stat().st_size
-        first_bytes = first_bytes or num_bytes
-        image = _decode(path, arguments) if path.suffix.lower() == FILE_SUFFIX else open_image(path)
+        with readable(_source(name)) as path:
+            data = path.read_bytes()
+            is_sgc = path.suffix.lower() == FILE_SUFFIX or (name == STANDARD_STREAM and data.startswith(MAGIC))
+            image = _decode(name, data, arguments) if is_sgc else open_image(path)
+        first_bytes = first_bytes or len(data)
         if image.size != original.size:
             image = image.resize(original.size)  # bicubic
-        yield path.name, image, num_bytes
+        yield "stdin" if name == STANDARD_STREAM else path.name, image, len(data)
     for name in arguments.codecs.split(",") if arguments.codecs else ():
         yield _code(name.strip(), original, first_bytes or 1)
 
 
-def _decode(path: Path, arguments: argparse.Namespace) -> Image.Image:
+def _decode(name: str, data: bytes, arguments: argparse.Namespace) -> Image.Image:
     """Return what a .sgc file shows by the chosen decoder."""
     from sgc_diffusion.cli.pipelines import load_pipeline
     from sgc_diffusion.synthesis.likeness_image import likeness_image
     from sgc_diffusion.synthesis.preview import preview
 
-    data = path.read_bytes()
     summary = bitstream.inspect(data)
     if summary.is_encrypted:
-        raise CommandError(f"{path}: is encrypted; unseal it first: sgc recode --unseal")
+        raise CommandError(f"{name}: is encrypted; unseal it first: sgc recode --unseal")
     if arguments.decoder != DRAWN:
         payload = bitstream.decode(data)
         return preview(payload) if arguments.decoder == PREVIEW else likeness_image(payload)
@@ -110,7 +145,7 @@ def _decode(path: Path, arguments: argparse.Namespace) -> Image.Image:
     with notices() as texts:
         image = pipeline.decompress(data).images[0]
     for text in texts:
-        logger.info("%s: %s", path, text)
+        logger.info("%s: %s", name, text)
     return image
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.cli.arguments import (
     add_command,
     add_inputs,
+    add_jobs,
     add_outputs,
     integer,
     not_empty,
     number_between,
     positive_number,
 )
-from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, run_each
-from sgc_diffusion.cli.errors import describe_error
+from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, readable
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
+from sgc_diffusion.cli.parallel import picklable, run_at_once
 from sgc_diffusion.cli.pipelines import load_pipeline
 from sgc_diffusion.cli.steering import add_steering_arguments, steering_options
 
@@ -34,6 +37,7 @@ def add_compress(commands: Any) -> None:
     parser = add_command(commands, "compress", "Compress pictures to .sgc files.", run)
     add_inputs(parser, "IMAGE")
     add_outputs(parser)
+    add_jobs(parser)
     parser.add_argument(
         "--pipeline", type=not_empty, default=DEFAULT_PIPELINE, help="embedded name, folder or Hub id; %(default)s"
     )
@@ -79,14 +83,22 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
     key, suffixes = read_key(arguments), readable_suffixes()
     naming = Naming(suffixes, FILE_SUFFIX, {FILE_SUFFIX}, FILE_SUFFIX)
     jobs = find_jobs(arguments, report, suffixes, "pictures", naming)
-    if not jobs:
-        return
-    try:
-        steering = steering_options(arguments)
-        pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
-    except Exception as error:  # whatever a library raises, it is one line
-        report.all_failed(jobs, describe_error(error))
-        return
+    run_at_once(jobs, partial(prepare, picklable(arguments), key, naming), report, arguments.jobs)
+
+
+def prepare(arguments: argparse.Namespace, key: Any, naming: Naming) -> Callable[[Job], Result]:
+    """Load the pipeline; return what compresses a picture with it.
+
+    Args:
+        arguments: of `sgc compress`.
+        key: that seals the files, None for plain ones.
+        naming: how results are called.
+
+    Raises:
+        CommandError, ValueError, OSError, ImportError: what the arguments ask for cannot be loaded.
+    """
+    steering = steering_options(arguments)
+    pipeline = load_pipeline(arguments.pipeline, arguments.device, arguments.segmenter)
     options = {"preset": arguments.preset, "key": key, "num_candidates": arguments.candidates}
     options |= {"max_bytes": arguments.max_bytes, "target_bpp": arguments.bpp, "quality": arguments.quality}
     options |= {"honest": arguments.honest, "target_distance": arguments.target_distance}
@@ -111,7 +123,7 @@ def compress(arguments: argparse.Namespace, report: Report) -> None:
             "seconds": seconds,
         }
 
-    run_each(jobs, handle, report)
+    return handle
 
 
 def describe(result: Result) -> str:

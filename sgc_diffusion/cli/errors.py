@@ -15,6 +15,14 @@ class Skip(Exception):
     """A file that needs no work after all."""
 
 
+class PutOff(Exception):
+    """A file whose work comes later, when what it needs is loaded; `work` is what is left to do."""
+
+    def __init__(self, work: object) -> None:
+        super().__init__(work)
+        self.work = work
+
+
 def describe_error(error: BaseException, name: str = "") -> str:
     """Return an error as one line.
 

@@ -7,7 +7,9 @@ import codecs
 from pathlib import Path
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.cli.errors import CommandError, describe_error
+from sgc_diffusion.cli.errors import CommandError, UsageError, describe_error
+from sgc_diffusion.cli.inputs import STANDARD_STREAM
+from sgc_diffusion.cli.streams import read_bytes
 from sgc_diffusion.extras import require
 
 
@@ -16,8 +18,12 @@ def read_key(arguments: argparse.Namespace) -> bytes | bitstream.Passphrase | No
 
     Raises:
         CommandError: the file cannot be read or holds no key.
+        UsageError: key and input are both to come from standard input.
         ImportError: what seals files is not installed.
     """
+    path = arguments.key_file or arguments.passphrase_file
+    if path == STANDARD_STREAM and STANDARD_STREAM in arguments.inputs:
+        raise UsageError("standard input cannot be both the key and a file; give one of them another place")
     return load_key(arguments.key_file, arguments.passphrase_file)
 
 
@@ -27,7 +33,7 @@ def load_key(key_file: str | None, passphrase_file: str | None) -> bytes | bitst
     if path is None:
         return None
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes() if path == STANDARD_STREAM else Path(path).read_bytes()
         key = bitstream.parse_key(data) if key_file else bitstream.Passphrase(_first_line(data))
     except (OSError, ValueError) as error:
         raise CommandError(describe_error(error, path)) from error

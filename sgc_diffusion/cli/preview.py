@@ -34,7 +34,7 @@ def preview(arguments: argparse.Namespace, report: Report) -> None:
     """Make a preview of each file and tell the report."""
     from sgc_diffusion.synthesis.likeness_image import save_likeness
     from sgc_diffusion.synthesis.preview import preview as make_preview
-    from sgc_diffusion.synthesis.preview import reduced_size
+    from sgc_diffusion.synthesis.reduction import reduced_size
 
     key = read_key(arguments)
     naming = Naming({FILE_SUFFIX}, PREVIEW_SUFFIX, _picture_suffixes(), ".png")

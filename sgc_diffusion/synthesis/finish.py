@@ -12,6 +12,7 @@ from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.synthesis.color_matching import limit_chroma, match_color
 from sgc_diffusion.synthesis.detail import fill_detail
 from sgc_diffusion.synthesis.likeness import highest_level
+from sgc_diffusion.synthesis.reduction import reduce_image, reduced_size
 from sgc_diffusion.synthesis.resolution import resize_pixels
 
 
@@ -34,6 +35,21 @@ def finish_picture(drawn: torch.Tensor, payload: SemanticPayload, output_type: s
     if output_type == "pil" or highest_level(payload) is not None:
         return convert_picture(fill_detail(np.rint(values * 255).astype(np.uint8), payload, detail_fill), output_type)
     return values if output_type == "np" else torch.from_numpy(values).permute(2, 0, 1)
+
+
+def reduce_picture(picture: Any, max_side: int | None) -> Any:
+    """Return a finished picture, of any type, whose longer side is at most `max_side` pixels; None keeps it.
+
+    Args:
+        picture: PIL picture; a (H, W, 3) float32 array or a (3, H, W) float32 tensor, in [0, 1].
+        max_side: pixels.
+    """
+    if isinstance(picture, Image.Image):
+        return reduce_image(picture, max_side)
+    if isinstance(picture, np.ndarray):
+        return reduce_picture(torch.from_numpy(picture).permute(2, 0, 1), max_side).permute(1, 2, 0).numpy()
+    width, height = reduced_size(picture.shape[2], picture.shape[1], max_side)
+    return resize_pixels(picture, height, width).clamp(0, 1)
 
 
 def convert_picture(picture: np.ndarray, output_type: str) -> Any:

@@ -16,6 +16,7 @@ from sgc_diffusion.atomic_file import atomic_path
 from sgc_diffusion.payload import SemanticPayload
 from sgc_diffusion.synthesis.dressing import dress, fitted_to, metadata_options
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS, is_exact, likeness
+from sgc_diffusion.synthesis.reduction import reduce_image, reduced_payload
 
 LOSSLESS_OPTIONS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "exact": True}, "JXL": {"lossless": True}}
 QUALITY = 95  # of the formats that are always lossy here; the decoded picture is not to be spoiled
@@ -23,20 +24,27 @@ TIFF_DESCRIPTION = 270  # tag
 
 
 def likeness_image(
-    payload: SemanticPayload, num_bytes: int | None = None, *, max_pixels: int | None = MAX_PIXELS
+    payload: SemanticPayload,
+    num_bytes: int | None = None,
+    *,
+    max_side: int | None = None,
+    max_pixels: int | None = MAX_PIXELS,
 ) -> Image.Image:
     """Return the likeness of a payload as a PIL picture, with alpha if it has any, and its description in `info`.
 
     Args:
         payload: with or without detail levels.
         num_bytes: size of the file that it was read from, None if there was none.
+        max_side: make the longer side this long if it is longer, pixels; None for the picture's own size.
         max_pixels: refuse a picture with more pixels; None for no limit.
 
     Raises:
-        ValueError: as for `likeness`.
+        ValueError: as for `likeness`, or a `max_side` below 1.
     """
-    image = dress(Image.fromarray(likeness(payload, max_pixels=max_pixels)), payload)
-    image.info["Description"] = describe_likeness(num_bytes, exact=is_exact(payload))
+    made = Image.fromarray(likeness(reduced_payload(payload, max_side), max_pixels=max_pixels))
+    image = reduce_image(dress(made, payload), max_side)
+    is_whole = image.size == (payload.width, payload.height)
+    image.info["Description"] = describe_likeness(num_bytes, exact=is_whole and is_exact(payload))
     return image
 
 

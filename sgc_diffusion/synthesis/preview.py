@@ -21,6 +21,7 @@ from sgc_diffusion.payload.grid import cell_indices
 from sgc_diffusion.synthesis.dressing import dress
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS, highest_level
 from sgc_diffusion.synthesis.likeness_image import likeness_image
+from sgc_diffusion.synthesis.reduction import reduced_size
 
 WORKING_SIDE = 256  # pixels of the longer side at which labels and colors are joined; enlarged from there
 MAX_LABELS = 24  # with an area of their own; rarer ones share one, so that no file costs more than milliseconds
@@ -78,14 +79,6 @@ def preview(
         image.info |= info
     image.info["Description"] = description
     return image
-
-
-def reduced_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """Return (width, height) of a picture whose longer side is reduced to `max_side` if it is longer; None keeps it."""
-    longer = max(width, height)
-    if max_side is None or longer <= max_side:
-        return width, height
-    return max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer))
 
 
 def describe_preview(num_bytes: int | None) -> str:

@@ -18,6 +18,7 @@ from sgc_diffusion.payload.recipe import PRESETS, preset_values
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.synthesis.decoders import LIKENESS_STRENGTHS
 from sgc_diffusion.synthesis.likeness import highest_level
+from sgc_diffusion.synthesis.reduction import reduced_payload
 from sgc_diffusion.synthesis.samplers import FEW_STEPS
 from sgc_diffusion.taxonomy import class_table
 
@@ -52,6 +53,7 @@ class DrawingOptions(TypedDict, total=False):
     output_type: str
     callback_on_step_end: Any
     callback_on_step_end_tensor_inputs: Sequence[str]
+    max_side: int | None
     max_pixels: int | None
 
 
@@ -80,11 +82,12 @@ def check_files(data: Any) -> list[bytes]:
     return [bytes(content) for content in files]
 
 
-def check_payloads(payloads: object, max_pixels: int | None) -> None:
+def check_payloads(payloads: object, max_side: int | None, max_pixels: int | None) -> None:
     """Raise ValueError for something that cannot be drawn, or that is larger than allowed.
 
     Args:
         payloads: what the user gave, a list.
+        max_side: to which pictures are reduced; None for their own size.
         max_pixels: of each picture; None for no limit.
     """
     if max_pixels is not None:
@@ -96,11 +99,11 @@ def check_payloads(payloads: object, max_pixels: int | None) -> None:
             f"`payload` must be a SemanticPayload or a list of them, got {', '.join(kinds)}; `analyze` makes a payload "
             "of a picture, `decompress` draws the bytes of a file"
         )
-    for payload in payloads:
+    for payload in (reduced_payload(payload, max_side) for payload in payloads):
         if max_pixels is not None and payload.width * payload.height > max_pixels:
             raise ValueError(
-                f"The picture is {payload.width}×{payload.height}, more than `max_pixels` {max_pixels}; raise "
-                "`max_pixels` if you trust the file"
+                f"The picture is {payload.width}×{payload.height}, more than `max_pixels` {max_pixels}; give a "
+                "`max_side`, or raise `max_pixels` if you trust the file"
             )
 
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.analysis.encoder import EncoderSettings, encode_pictures
+from sgc_diffusion.analysis.encoder import encode_pictures
+from sgc_diffusion.analysis.settings import EncoderSettings
 from sgc_diffusion.payload import DecoderRecipe
 from sgc_diffusion.taxonomy import load_taxonomy
 

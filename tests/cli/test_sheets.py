@@ -2,12 +2,15 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from sgc_diffusion import bitstream
+
+GOLDEN = Path(__file__).parents[1] / "golden/coco-32.sgc"
 
 
 def test_a_plot_shows_labels_legend_colors_and_bytes(compressed, run):
@@ -58,3 +61,23 @@ def test_a_sheet_can_go_to_standard_output(compressed, sgc):
     done = sgc("compare", compressed / "a.png", compressed / "a.sgc", "--decoder", "preview", "-o", "-")
     assert done.returncode == 0 and b"PSNR" in done.stderr
     assert Image.open(io.BytesIO(done.stdout)).format == "PNG"
+
+
+def test_the_original_or_a_file_can_come_from_standard_input(compressed, run, monkeypatch):
+    options = ["--decoder", "preview", "-o", compressed / "sheet.png"]
+    _, expected, _ = run("compare", compressed / "a.png", compressed / "a.sgc", *options)
+    for arguments, given in [(("-", compressed / "a.sgc"), "a.png"), ((compressed / "a.png", "-"), "a.sgc")]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((compressed / given).read_bytes())))
+        code, out, _ = run("compare", *arguments, *options)
+        assert code == 0 and out.split(": ")[1] == expected.split(": ")[1]
+    code, _, err = run("compare", "-", "-", *options)
+    assert code == 2 and "standard input holds one" in err
+    code, _, err = run("compare", "-", compressed / "a.sgc", "--json")
+    assert code == 2 and "standard output" in err  # where the sheet of a nameless picture goes
+
+
+def test_a_plot_can_go_to_standard_output(sgc, run):
+    done = sgc("inspect", GOLDEN, "--plot", "-")
+    assert done.returncode == 0 and b"labels:" in done.stderr
+    assert Image.open(io.BytesIO(done.stdout)).format == "PNG" and done.stdout.endswith(b"IEND\xaeB`\x82")
+    assert run("inspect", GOLDEN, "--plot", "-", "--json")[0] == 2
