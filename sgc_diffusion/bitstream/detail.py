@@ -19,7 +19,6 @@ import numpy as np
 
 from sgc_diffusion.bitstream.detail_planes import PlaneCoder
 from sgc_diffusion.bitstream.detail_probability import DecodingDecider, EncodingDecider, load_detail_tables
-from sgc_diffusion.bitstream.errors import CorruptSectionError
 from sgc_diffusion.payload.detail import LOSSLESS, DetailState, nothing_known
 from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
@@ -158,14 +157,8 @@ def decode_level(
 
 
 def code_choices(decider: Decider, choices: TransformChoices | None) -> TransformChoices:
-    """Code the choices of the transform, or read them if None is given; returns them.
-
-    Raises:
-        CorruptSectionError: a kind that there is not.
-    """
+    """Code the choices of the transform, or read them if None is given; returns them."""
     kind = _code_number(decider, "kind", (0,), 2, None if choices is None else choices.kind)
-    if kind > SMOOTH:
-        raise CorruptSectionError("The detail level names a transform that no encoder writes")
     read = TransformChoices(kind=kind)
     for name, known, num_bits, lowest in (
         ("filters", read.filters, 3, 0),

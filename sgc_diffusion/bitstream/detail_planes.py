@@ -186,7 +186,10 @@ class PlaneCoder:
                 place = (sum(_beside(active)) * 5 + corners) * 8 + energy
                 kind = band.table_channel, band.orientation
                 groups = [
-                    ([("block_place", (table_plane(band, plane), kind[0], _scale(band), kind[1]))], np.full(int(chosen.sum()), half)),
+                    (
+                        [("block_place", (table_plane(band, plane), kind[0], _scale(band), kind[1]))],
+                        np.full(int(chosen.sum()), half),
+                    ),
                     ([("block_near", (*kind, half))], place[chosen]),
                     ([("block_other", kind)], other[chosen]),
                 ]

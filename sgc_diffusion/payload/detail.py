@@ -148,7 +148,8 @@ def exact_state(
         is_for_lossless: whether the state is for a file that holds the last level: of `picture_transform.forward`.
     """
     height, width = picture.shape[:2]
-    channels, choices = forward(picture, color_map, is_for_lossless=is_for_lossless)
+    has_regions = steering is not None and steering.regions is not None  # whose pixels get exact, as 5/3 reaches
+    channels, choices = forward(picture, color_map, is_for_lossless=is_for_lossless or has_regions)
     bands = make_bands(height, width, steering, choices.kind)
     for band in bands:
         scales = channels[band.channel]

@@ -31,7 +31,7 @@ _ORIENTATION_NUMBERS = {"low": LOW, "hl": HL, "lh": LH, "hh": HH}
 # Binary logarithms, in eighths, of the step of a band with a gain of one at each level.
 LEVEL_STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 # Binary logarithms, in eighths, of the gains: what a coefficient of size one adds to the picture, as a norm.
-_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 5), (-10, -20, -18))  # by the kind of transform
+_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 5), (-10, -20, -18), (6, 5, 5))  # by the kind of transform
 _LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS = (0, 5, 12, 19, 27), (0, 5, 12, 20), (-4, -1, 5, 13)
 _SMOOTH_LOW_GAINS, _SMOOTH_SINGLE_GAINS, _SMOOTH_DOUBLE_GAINS = (0, 3, 7, 10, 14), (0, 3, 7, 10), (-3, 0, 4, 7)
 _FURTHER_GAIN, _SMOOTH_FURTHER_GAIN = 8, 3  # of each scale beyond
@@ -72,7 +72,7 @@ class Band:
 
     @property
     def table_channel(self) -> int:
-        """The channel in the tables of the coder: 0 Y, 1 Co, 2 Cg; 3 Cr, 4 Cb; 5 Y, 6 Co, 7 Cg of 9/7."""
+        """The channel in the tables of the coder: 0 Y, 1 Co, 2 Cg; 3 Cr, 4 Cb of kind 1; 5 Y, 6 Co, 7 Cg of kind 2."""
         if self.kind == SMOOTH:
             return self.channel + 5
         return self.channel + 2 if self.kind == JPEG and self.channel else self.channel

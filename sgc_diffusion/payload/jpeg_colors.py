@@ -2,11 +2,11 @@
 
     picture ──`jpeg_colors`──▶ M, Cr, Cb, if every color of it is of that kind ──`from_jpeg_colors`──▶ the same picture
 
-JPEG (JFIF) makes R, G, B of whole numbers Y, Cb, Cr, which spreads them over a volume of 4.2: two bits of every pixel of
-a picture that comes out of a JPEG decoder are no news. Lossless files of such pictures are a fifth smaller for it.
+JPEG (JFIF) makes R, G, B of whole numbers Y, Cb, Cr, which spreads them over a volume of 4.2: two bits of every pixel
+of a picture that comes out of a JPEG decoder are no news. Lossless files of such pictures are a fifth smaller for it.
 
-Normative, part of the file format: `>>` rounds down, 32-bit integers suffice. Cr and Cb are those of JFIF less 128. They
-are clipped to −256 … 255, then, with m = (59·Cr + 122·Cb + 128) >> 8,
+Normative, part of the file format: `>>` rounds down, 32-bit integers suffice. Cr and Cb are those of JFIF less 128.
+They are clipped to −256 … 255, then, with m = (59·Cr + 122·Cb + 128) >> 8,
 
     R = M − m + ((91881·Cr + 32768) >> 16)
     G = M − m + ((−22554·Cb − 46802·Cr + 32768) >> 16)

@@ -5,13 +5,14 @@
 
 Normative, part of the file format: numbers are 16-bit integers in two's complement that wrap, `>>` rounds down.
 
-There are three kinds of transform, each reversible:
+There are four kinds of transform, each reversible:
   0  colors YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1);
      5/3. For exact files.
   1  `jpeg_colors`, 5/3. For exact files of pictures all of whose colors come from a JPEG decoder; Co and Cg stand for
      Cr and Cb, and Y for M, wherever this page speaks of channels.
-  2  colors YCoCg-R of 4·R, 4·G, 4·B, 9/7. For lossy files, which it makes a tenth smaller. On the way back 2 is added
+  2  colors YCoCg-R of 4·R, 4·G, 4·B, 9/7. For lossy files without regions, a tenth smaller. On the way back 2 is added
      to what YCoCg-R gives for R, G, B, which is then shifted down by 2.
+  3  as 1, for pictures whose JPEG file had chroma in full size: the coder's tables differ.
 
 `wavelet` splits each channel; its base are the channels of the smooth base at the pixels in rows and columns 0, 2^s,
 2 · 2^s … for the scale s that the base goes from; with kind 2 those of YCoCg-R of R, G, B times 1024, 1550 or 2345 for
@@ -34,7 +35,8 @@ from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors, jpeg_colors, to_
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 MIXES = range(-8, 8)
-EXACT, JPEG, SMOOTH = range(3)  # kinds of transform
+EXACT, JPEG, SMOOTH, FULL_JPEG = range(4)  # kinds of transform
+_FULL_CHROMA = 0.62  # size of chroma's details at scale 1 to those at scale 2 from which chroma was not halved
 LIMIT = 1 << 13  # above every coefficient
 _BASE_FACTORS = (1024, 1550, 2345)  # 1024 times the gain of the 9/7 step for a constant, twice a scale
 _STRIP_ROWS = 256  # converted at a time, which bounds the memory
@@ -57,7 +59,7 @@ class TransformChoices:
     Attributes:
         filters: (3, 2, 2) uint8, 0 … 7: by channel, scale − 1 and direction (HL, LH).
         mixes: (2, 3) int8, −8 … 7: of scale 1, of the others; Co from Y, Cg from Y, Cg from Co.
-        kind: `EXACT`, `JPEG` or `SMOOTH`.
+        kind: `EXACT`, `JPEG`, `SMOOTH` or `FULL_JPEG`.
     """
 
     filters: np.ndarray = field(default_factory=_no_filters)
@@ -87,18 +89,24 @@ def from_ycocg(channels: np.ndarray | Sequence[np.ndarray], num_fraction_bits: i
 
 def to_channels(rgb: np.ndarray, kind: int) -> np.ndarray:
     """Return the channels, (3, h, w) int16, of (h, w, 3) uint8 in the colors of a kind of transform."""
-    if kind == JPEG:
+    if kind in (JPEG, FULL_JPEG):
         return to_jpeg_colors(rgb)
     return to_ycocg(rgb if kind == EXACT else rgb.astype(np.int16) << 2)
 
 
 def from_channels(channels: list[np.ndarray], kind: int) -> np.ndarray:
     """Return (h, w, 3) uint8 from channels in the colors of a kind of transform."""
-    return from_jpeg_colors(channels) if kind == JPEG else from_ycocg(channels, 2 * int(kind == SMOOTH))
+    if kind in (JPEG, FULL_JPEG):
+        return from_jpeg_colors(channels)
+    return from_ycocg(channels, 2 * int(kind == SMOOTH))
 
 
 def forward(
-    picture: np.ndarray, color_map: np.ndarray, choices: TransformChoices | None = None, *, is_for_lossless: bool = False
+    picture: np.ndarray,
+    color_map: np.ndarray,
+    choices: TransformChoices | None = None,
+    *,
+    is_for_lossless: bool = False,
 ) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
     """Transform a picture.
 
@@ -148,6 +156,8 @@ def _forward(
     base, channels = _low_base(color_map, *planes[0].shape, kind), []
     for channel in range(3):
         channels.append(wavelet.split(planes.pop(0), filters[channel], base[channel], channel == 0, kind == SMOOTH))
+    if choices is None and kind == JPEG and _has_full_chroma(channels):
+        kind = FULL_JPEG
     mixes = choose_mixes(channels) if choices is None else choices.mixes
     for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
         mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
@@ -155,6 +165,16 @@ def _forward(
             green -= mixed(luma, orange, mix[1], mix[2])
             orange -= mixed(luma, orange, mix[0], 0)
     return channels, TransformChoices(filters, mixes, kind)
+
+
+def _has_full_chroma(channels: list[list[list[np.ndarray]]]) -> bool:
+    """Return whether the finest details of chroma are as large as those of a picture whose chroma was never halved."""
+    if len(channels[0]) < 3:
+        return False
+    fine, coarse = (
+        sum(float(np.abs(band).mean()) for channel in channels[1:] for band in channel[scale][:2]) for scale in (-1, -2)
+    )
+    return fine > _FULL_CHROMA * coarse
 
 
 def inverse(

@@ -49,7 +49,7 @@ class Band:
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
         if self.kind == 2:
             gains = {LOW: (0, 3, 7, 10, 14), HH: (-3, 0, 4, 7)}.get(self.orientation, (0, 3, 7, 10))
-        gain = ((6, -4, -2), (6, 5, 5), (-10, -20, -18))[self.kind][self.channel]
+        gain = ((6, -4, -2), (6, 5, 5), (-10, -20, -18), (6, 5, 5))[self.kind][self.channel]
         gain += gains[place] if place < len(gains) else gains[-1]
         gain += (3 if self.kind == 2 else 8) * max(place - len(gains) + 1, 0)
         return min(max((STEPS[level] - gain + 4) // 8, 0), 13)
@@ -119,12 +119,11 @@ class Detail:
 
     def read_choices(self):
         kind = self.number("kind", (0,), 2)
-        assert kind < 3
         filters = {} if kind == 2 else {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
         return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}, kind
 
     def read_plane(self, band, plane):
-        channel = (band.channel, (0, 3, 4)[band.channel], band.channel + 5)[band.kind]  # in the tables
+        channel = (band.channel, (0, 3, 4)[band.channel], band.channel + 5, band.channel)[band.kind]  # in the tables
         kind, scale = (channel, band.orientation), min(band.scale, 8)
         parent = self.bands.get((band.channel, band.scale + 1, band.orientation)) if band.orientation else None
         others = [self.bands[k, band.scale, band.orientation] for k in range(band.channel)]
@@ -145,7 +144,7 @@ class Detail:
             "parent": parent,
             "cousin": cousin_size,
             "others": others,
-            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0 and band.kind < 2,
+            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0 and band.kind != 2,
         }
         self.read_blocks(band, plane, around, kind, scale)
         done = set()
@@ -284,7 +283,7 @@ class Detail:
     def merged(self, channel, known, until=0):
         """The channel, or the low band of scale `until`."""
         step = 2 ** min(2, self.depth)
-        convert = to_ycrcb if self.choices[2] == 1 else to_ycocg
+        convert = to_ycrcb if self.choices[2] in (1, 3) else to_ycocg
         base = convert(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
         smooth = self.choices[2] == 2
         if smooth:
@@ -311,7 +310,7 @@ class Detail:
             return smooth_base(self.color_map, self.height, self.width)
         known = self.unmixed()
         y, co, cg = (self.merged(channel, known) for channel in range(3))
-        if self.choices[2] == 1:
+        if self.choices[2] in (1, 3):
             cr, cb = np.clip(co, -256, 255), np.clip(cg, -256, 255)
             green = (-22554 * cb - 46802 * cr + 32768) >> 16
             red, blue = (91881 * cr + 32768) >> 16, (116130 * cb + 32768) >> 16

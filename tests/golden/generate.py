@@ -136,17 +136,19 @@ def detail_payloads() -> dict[str, SemanticPayload]:
         "detail-all": make(21, (48, 40), 12, range(16)),
         "detail-exact": make(22, (37, 21), 256, [15]),
         "detail-some": make(23, (131, 19), 5, [2, 7, 12]),
-        "detail-jpeg": jpeg_payload(),
+        "detail-jpeg": jpeg_payload(2),
+        "detail-jpeg-full": jpeg_payload(1),
         "detail-row": make(24, (50, 1), 9, [0, 15]),
     }
 
 
-def jpeg_payload() -> SemanticPayload:
-    """Return a picture in the colors of a JPEG decoder, some of them clipped, at two levels."""
-    generator = np.random.default_rng(29)
+def jpeg_payload(chroma_step: int) -> SemanticPayload:
+    """Return a picture in the colors of a JPEG decoder, some clipped, with chroma in so large steps, at two levels."""
+    integers = Integers(29)
     rows, columns = np.mgrid[:33, :42]
-    luma = 130 + 4 * columns - 3 * rows + generator.integers(-2, 3, (33, 42))
-    channels = [luma, 40 - 2 * rows + generator.integers(0, 2, (33, 42)), columns - 30 + 0 * rows]
+    grain = np.array([integers.below(5) for _ in range(33 * 42)]).reshape(33, 42)
+    coarse = 3 * grain.repeat(chroma_step, 0).repeat(chroma_step, 1)[:33, :42]
+    channels = [130 + 4 * columns - 3 * rows + grain, 40 - 2 * rows + coarse, columns - 30 + coarse]
     pixels = from_jpeg_colors([channel.astype(np.int16) for channel in channels])
     color = ColorLayer(levels(29, 3, 4, 60), 28)
     state = exact_state(pixels, color.color_map, is_for_lossless=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from sgc_diffusion.bitstream import detail
 from sgc_diffusion.payload.detail import likeness, nothing_known
 from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors, jpeg_colors, to_jpeg_colors
-from sgc_diffusion.payload.picture_transform import JPEG
+from sgc_diffusion.payload.picture_transform import EXACT, FULL_JPEG, JPEG, SMOOTH, forward
 
 PHOTO = Image.open(Path(__file__).parents[2] / "pipelines" / "landscape.jpg").convert("RGB")
 
@@ -69,3 +69,14 @@ def test_a_decoded_jpeg_picture_costs_less_than_one_with_other_colors():
     other[0, 0] = 120, 121, 120
     [larger] = detail.encode_levels(other, color_map, [15])
     assert len(body) < 0.9 * len(larger)
+
+
+def test_the_kind_of_transform_follows_what_a_file_is_for_and_the_chroma_of_the_picture():
+    color_map = np.full((2, 2, 3), 90, np.uint8)
+    noise = np.random.default_rng(2).normal(0, 25, (96, 96, 3))
+    noisy = np.clip(np.asarray(PHOTO)[:96, :96] * 0.5 + 60 + noise, 0, 255).astype(np.uint8)
+    for subsampling, kind in ((2, JPEG), (0, FULL_JPEG)):
+        decoded = saved(noisy, 95, subsampling)
+        assert forward(decoded, color_map, is_for_lossless=True)[1].kind == kind
+        assert forward(decoded, color_map)[1].kind == SMOOTH
+    assert forward(noisy, color_map, is_for_lossless=True)[1].kind == EXACT

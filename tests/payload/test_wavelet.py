@@ -61,7 +61,7 @@ def test_the_base_is_pinned():
 
 def test_coefficients_that_are_too_large_for_lossy_files_take_the_other_wavelet():
     rows, columns = np.mgrid[:512, :512]
-    checks = (255 * (((rows // 32 + columns // 32) & 1)))[..., None].repeat(3, axis=2).astype(np.uint8)
+    checks = (255 * ((rows // 32 + columns // 32) & 1))[..., None].repeat(3, axis=2).astype(np.uint8)
     assert picture_transform.forward(checks, np.full((1, 1, 3), 255, np.uint8))[1].kind == picture_transform.EXACT
     calm = (checks // 8).astype(np.uint8)
     assert picture_transform.forward(calm, np.full((1, 1, 3), 20, np.uint8))[1].kind == picture_transform.SMOOTH
