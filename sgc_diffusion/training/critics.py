@@ -116,3 +116,8 @@ def hinge_losses(real: list[torch.Tensor], drawn: list[torch.Tensor]) -> torch.T
 def generator_loss(drawn: list[torch.Tensor]) -> torch.Tensor:
     """Return what a generator minimizes: minus the mean logit over scales."""
     return -torch.stack([logits.mean() for logits in drawn]).mean()
+
+
+def with_share(gradient: torch.Tensor, wish: torch.Tensor, share: float) -> torch.Tensor:
+    """Return a gradient at pictures to which a critic's is added, as long as a share of it, whatever its scale."""
+    return gradient + share * wish * gradient.norm() / (wish.norm() + 1e-12)
