@@ -101,23 +101,22 @@ class Losses:
     """
 
     def __init__(self, name: str, recipe: dict, features: Path, num_classes: int, device: torch.device) -> None:
-        self._dsslic = DsslicLosses(features, recipe, num_classes, device) if name == "dsslic" else None
-        self._ours = PictureCritics(features, recipe, num_classes, device) if name == "ours" else None
+        make = DsslicLosses if name == "dsslic" else PictureCritics
+        self._judge = make(features, recipe, num_classes, device)
         self._start = recipe.get("adversarial_start", 0)
 
     def objects(self) -> dict:
         """Return what a checkpoint must hold."""
-        if self._dsslic is not None:
-            return {"critic": self._dsslic.discriminators, "critic_optimizer": self._dsslic.optimizer}
-        assert self._ours is not None
-        return {"critic": self._ours.projected, "critic_optimizer": self._ours.optimizer}
+        judge = self._judge
+        critic = judge.discriminators if isinstance(judge, DsslicLosses) else judge.projected
+        return {"critic": critic, "critic_optimizer": judge.optimizer}
 
     def gradient(self, drawing: Drawing, batch: Batch, step: int) -> tuple[torch.Tensor, dict]:
         """Return the gradient at the drawn pictures, and the terms of the loss; the critics take a step."""
-        if self._dsslic is not None:
-            return self._dsslic.gradient(drawing.pictures, batch.photos, batch.labels, drawing.likeness.detach())
-        assert self._ours is not None
-        return self._ours.gradient(drawing.pictures, batch.photos, batch.labels, step >= self._start)
+        drawn = drawing.pictures, batch.photos, batch.labels
+        if isinstance(self._judge, DsslicLosses):
+            return self._judge.gradient(*drawn, drawing.likeness.detach())
+        return self._judge.gradient(*drawn, step >= self._start)
 
 
 @torch.no_grad()

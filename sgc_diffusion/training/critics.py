@@ -95,7 +95,7 @@ class ProjectedCritic(nn.Module):
         logits: list[torch.Tensor] = []
         coarser: torch.Tensor | None = None
         for index in reversed(range(len(maps))):
-            mixed = self.across_channels[index](maps[index])
+            mixed = self.across_channels[index](maps[index].contiguous(memory_format=torch.channels_last))
             if coarser is not None:
                 mixed = mixed + functional.interpolate(coarser, mixed.shape[-2:], mode="bilinear")
             mixed = self.across_scales[index](mixed)

@@ -83,7 +83,8 @@ class DsslicLosses:
             labels: (N, K, h, w) floats, one-hot.
             likeness: (N, 3, H, W) floats in [−1, 1], c′.
         """
-        drawn, weight = drawn.detach().float().requires_grad_(), self._weight
+        drawn, weight = drawn.detach().float().contiguous(memory_format=torch.channels_last), self._weight
+        drawn.requires_grad_()
         given = torch.cat([functional.interpolate(labels, photos.shape[-2:], mode="nearest"), likeness], dim=1)
         self.discriminators.requires_grad_(False)
         with torch.no_grad():

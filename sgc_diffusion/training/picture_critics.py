@@ -54,7 +54,8 @@ class PictureCritics:
             labels: (N, K, h, w) floats, one-hot, of any resolution.
             heard: whether the critic has a say in the gradient.
         """
-        recipe, drawn = self.recipe, drawn.detach().float().requires_grad_()
+        recipe, photos = self.recipe, photos.contiguous(memory_format=torch.channels_last)
+        drawn = drawn.detach().float().contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.no_grad():
             real_maps = self.features(photos)
         drawn_maps = self.features(drawn)

@@ -60,7 +60,9 @@ def run_script(monkeypatch, tmp_path, photos):
     write_vgg(tmp_path / "vgg.safetensors")
 
     def run(name, *arguments):
-        options = ["--runs", tmp_path / "runs", "--recipe", tmp_path / "recipe.toml", *arguments]
+        options = [*arguments, "--runs", tmp_path / "runs", "--recipe", tmp_path / "recipe.toml"]
+        if name.startswith("../../eval"):
+            options = [*arguments, "--output", tmp_path / "result.json"]
         if name == "train_gan.py":
             options += ["--photos", photos, "--features", tmp_path / "vgg.safetensors"]
         monkeypatch.setattr("sys.argv", [name, *map(str, options)])
@@ -70,7 +72,7 @@ def run_script(monkeypatch, tmp_path, photos):
 
 
 @pytest.mark.parametrize("configuration", ["ours", "dsslic"])
-def test_a_training_runs_resumes_and_is_exported(tmp_path, run_script, configuration):
+def test_a_training_runs_resumes_and_is_exported(tmp_path, run_script, configuration, landscape, tiny_pipeline_folder):
     run_script("train_gan.py", "--configuration", configuration)
     folder = tmp_path / "runs" / configuration
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
@@ -94,3 +96,12 @@ def test_a_training_runs_resumes_and_is_exported(tmp_path, run_script, configura
     assert (tmp_path / "gan" / "README.md").is_file() and (tmp_path / "gan" / "SHA256SUMS").is_file()
     run_script("plot_curves.py", "--configuration", configuration, "--output", tmp_path / "curves.png")
     assert Image.open(tmp_path / "curves.png").width > 500
+    if configuration == "ours":
+        for seed in range(2):
+            landscape(96, 80, seed=seed).save(tmp_path / f"{seed}.png")
+        options = ["--encoder", tiny_pipeline_folder, "--pipeline", tmp_path / "gan", "--size", 64]
+        run_script("../../eval/compact_image.py", *options, "--images", tmp_path / "*.png", "--limit", 2)
+        result = json.loads((tmp_path / "result.json").read_text())
+        assert len(result["learned_minus_means_at_equal_bytes"]["psnr_db"]) == 3
+        rows = result["pictures"]["0"]["learned"]
+        assert [row["bytes"] for row in rows] == sorted((row["bytes"] for row in rows), reverse=True)
