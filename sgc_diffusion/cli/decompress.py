@@ -114,7 +114,7 @@ def _picture_suffixes() -> set[str]:
 
 def _load_error(arguments: argparse.Namespace, names: Sequence[str], error: Exception) -> str:
     """Return the line for files whose pipeline cannot be loaded."""
-    if arguments.pipeline:
+    if arguments.pipeline or isinstance(error, ImportError):  # without torch no other one draws either
         return describe_error(error)
     text = describe_error(error, names[0])
     if arguments.decoder in GENERATORS:
