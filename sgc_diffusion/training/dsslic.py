@@ -68,7 +68,7 @@ class DsslicLosses:
         self._vgg = Vgg19(features).to(device)
         self.discriminators = nn.ModuleList(
             ConditionalDiscriminator(num_classes + 6, recipe["critic_width"]) for _ in range(NUM_SCALES)
-        ).to(device, memory_format=torch.channels_last)
+        ).to(device)
         parameters = self.discriminators.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=recipe["critic_learning_rate"], betas=(0.5, 0.999))
 

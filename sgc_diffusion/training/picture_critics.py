@@ -62,7 +62,7 @@ class PictureCritics:
         terms = {"vgg": self.perceptual(drawn, photos), "lite": feature_distance(drawn_maps, real_maps)}
         terms["color"] = functional.avg_pool2d(drawn - photos, COLOR_SIDE).abs().mean()
         terms["pixel"] = (drawn - photos).abs().mean()
-        loss = sum(recipe[f"{name}_weight"] * term for name, term in terms.items())
+        loss = torch.stack([recipe[f"{name}_weight"] * term for name, term in terms.items()]).sum()
         (gradient,) = torch.autograd.grad(loss, drawn, retain_graph=heard)
         if heard:
             (wish,) = torch.autograd.grad(generator_loss(self.projected(drawn_maps, labels)), drawn)

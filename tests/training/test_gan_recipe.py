@@ -54,8 +54,6 @@ def photos(tmp_path_factory, landscape, write_shard):
 @pytest.fixture()
 def run_script(monkeypatch, tmp_path, photos):
     monkeypatch.syspath_prepend(str(RECIPE))
-    for name in ("crops", "train_gan", "export"):  # of another recipe
-        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     write_smaller_recipe(tmp_path / "recipe.toml")
     write_vgg(tmp_path / "vgg.safetensors")
 
