@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 IMAGE ?=
 
-.PHONY: help demo test slow lint clean
+.PHONY: help demo test slow lint docs dist clean
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -35,5 +35,24 @@ lint: $(VENV)/test-installed ## format and check
 	$(BIN)/ruff check --fix .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+docs: $(VENV)/docs-installed ## build the site into build/site; a link that leads nowhere fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/docs-installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
+dist: $(VENV)/dist-installed ## build sdist and wheel into dist, twice, and see that both are the same to the byte
+	rm -rf dist build/again
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir build/again .
+	for file in dist/*; do cmp "$$file" "build/again/$${file#dist/}" || exit 1; done
+
+$(VENV)/dist-installed:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	touch $@
+
 clean: ## remove the virtual environment and outputs
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output build dist

@@ -20,12 +20,13 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_the_workflows_test_what_is_promised_and_publish_without_a_password():
-    publish, test = (yaml.safe_load(path.read_text()) for path in WORKFLOWS)
+    docs, publish, test = (yaml.safe_load(path.read_text()) for path in WORKFLOWS)
     matrix = test["jobs"]["test"]["strategy"]["matrix"]
     promised = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if ":: Python :: 3." in name]
     assert matrix["python"] == promised and len(matrix["os"]) == 3
     assert publish["jobs"]["publish"]["permissions"] == {"id-token": "write"}
-    for workflow in (test, publish):
+    assert docs[True]["pull_request"] is None and docs["jobs"]["publish"]["if"] == "github.event_name == 'push'"
+    for workflow in (docs, test, publish):
         assert workflow["permissions"] == {"contents": "read"}
         assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
 

@@ -19,8 +19,8 @@ neighbors). Its label is one that was coded as a class before, or a new one.
    z = class_rank[5 · min(i, 4) + min(n − i, 6) − 2] + class_pair[25 · g + G(candidate i)]. The first 1 ends it. After
    only 0s it is the last candidate.
 3. A new label is one symbol among all labels of the taxonomy in the order of their ids. A label of `named` has weight
-   0, label x otherwise ⌊prior[x] · class_follow[g][G(x)] · class_band[⌊(b + 1) / 2⌋][G(x)] / 256⌋ + 1. Here prior is
-   table `prior_NAME` for the taxonomy NAME, or 8 for every label if there is no such table.
+   0, label x otherwise `⌊prior[x] · class_follow[g][G(x)] · class_band[⌊(b + 1) / 2⌋][G(x)] / 256⌋ + 1`. Here prior
+   is table `prior_NAME` for the taxonomy NAME, or 8 for every label if there is no such table.
 4. The label becomes the first of `named`.
 """
 

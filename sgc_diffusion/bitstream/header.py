@@ -10,7 +10,7 @@
 | 0–8 | | the recipe fields, if bit 5 is set |
 
 The profile is the pipeline that the file is made for: custom 0, landscape-256 1, semantic-synthesis-512 2,
-semantic-synthesis-256 3, controlnet-seg 4, general-256 5.
+semantic-synthesis-256 3, controlnet-seg 4, general-256 5, labels-gan 6.
 
 **Recipe fields.** A mask (u8), then each field whose bit is set in the mask, in this order:
 

@@ -29,7 +29,7 @@ from sgc_diffusion.cli.outputs import Naming, check_still_free, writing
 from sgc_diffusion.cli.parallel import picklable, run_at_once
 from sgc_diffusion.cli.pipelines import load_decoder
 from sgc_diffusion.payload.recipe import SCHEDULERS
-from sgc_diffusion.synthesis.decoders import DECODERS
+from sgc_diffusion.synthesis.decoders import DECODERS, GENERATORS, pipeline_of
 from sgc_diffusion.synthesis.likeness import MAX_PIXELS
 from sgc_diffusion.zoo.names import embedded_names
 
@@ -59,8 +59,8 @@ def add_decompress(commands: Any) -> None:
         "--decoder",
         choices=DECODERS,
         help="likeness: what the file gives without a network, exact if it is lossless; preview: the same of any file, "
-        "at once; diffusion: drawn; default: the likeness if it is exact or nearly so, or if the file says so, else "
-        "drawn",
+        "at once; diffusion, gan, vae: drawn so, whatever it was made for; default: the likeness if it is exact or "
+        "nearly so, or if the file says so, else drawn",
     )
     add("--detail-fill", type=number_between(0, 1), help="part of what the file leaves open that is drawn, 0 to 1")
     add("--show-invented", action="store_true", help="tint and stripe what is drawn and not known from the file")
@@ -86,7 +86,9 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
     drawings = run_at_once(jobs, partial(prepare_plainly, *shared), report, arguments.jobs)
     by_pipeline: dict[str, list[Drawing]] = {}
     for drawing in drawings:
-        by_pipeline.setdefault(arguments.pipeline or drawing.profile, []).append(drawing)
+        by_pipeline.setdefault(arguments.pipeline or pipeline_of(drawing.profile, arguments.decoder), []).append(
+            drawing
+        )
     for name, members in by_pipeline.items():
         prepare = partial(prepare_drawing, *shared, name, tuple(by_pipeline))
         run_at_once(
@@ -94,7 +96,7 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
             prepare,
             report,
             arguments.jobs,
-            partial(_load_error, arguments.pipeline, [member.job.source.name for member in members]),
+            partial(_load_error, arguments, [member.job.source.name for member in members]),
         )
 
 
@@ -110,11 +112,13 @@ def _picture_suffixes() -> set[str]:
     return {suffix for suffix, name in Image.registered_extensions().items() if suffix in known and name in formats}
 
 
-def _load_error(pipeline: str | None, names: Sequence[str], error: Exception) -> str:
+def _load_error(arguments: argparse.Namespace, names: Sequence[str], error: Exception) -> str:
     """Return the line for files whose pipeline cannot be loaded."""
-    if pipeline:
+    if arguments.pipeline or isinstance(error, ImportError):  # without torch no other one draws either
         return describe_error(error)
     text = describe_error(error, names[0])
+    if arguments.decoder in GENERATORS:
+        return f"{text}; give the folder of a pipeline that draws with {arguments.decoder} as --pipeline"
     more = f"; {len(names) - 1} more files need it as well" if len(names) > 1 else ""
     return f"{text}; --pipeline landscape-256 draws with another one{more}"
 

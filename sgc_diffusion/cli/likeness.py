@@ -17,7 +17,7 @@ from sgc_diffusion.cli.errors import CommandError, PutOff
 from sgc_diffusion.cli.inputs import read_source
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
 from sgc_diffusion.payload import SemanticPayload
-from sgc_diffusion.synthesis.decoders import GENERATORS, PREVIEW, choose_decoder
+from sgc_diffusion.synthesis.decoders import GENERATORS, PREVIEW, choose_decoder, pipeline_of
 from sgc_diffusion.synthesis.noise_seed import noise_seed
 from sgc_diffusion.synthesis.reduction import reduced_payload
 
@@ -97,7 +97,7 @@ def _put_off(job: Job, data: bytes, payload: SemanticPayload, arguments: argpars
     Raises:
         CommandError: nobody says by which pipeline.
     """
-    if payload.recipe.profile == CUSTOM_PROFILE and arguments.pipeline is None:
+    if arguments.pipeline is None and pipeline_of(payload.recipe.profile, arguments.decoder) == CUSTOM_PROFILE:
         raise CommandError(
             f"{job.source.name}: was made by a pipeline without a name of its own; give that as --pipeline"
         )

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from sgc_diffusion.payload import ImportanceLayer, RegionsLayer, SemanticPayload
-from sgc_diffusion.synthesis.preview import preview, reduced_size
+from sgc_diffusion.synthesis.preview import preview
+from sgc_diffusion.synthesis.reduction import reduced_size
 
 PANEL_SIDE = 384  # pixels of the longer side
 GAP, LINE, TEXT_SIZE, COLUMNS = 12, 20, 15, 4

@@ -71,6 +71,7 @@ PROFILES = {  # Part of the file format: append, never change.
         Profile("semantic-synthesis-256", 3, "paper"),
         Profile("controlnet-seg", 4, "fine"),
         Profile("general-256", 5, "fine"),
+        Profile("labels-gan", 6, "fine"),
     )
 }
 

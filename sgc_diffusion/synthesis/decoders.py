@@ -19,6 +19,7 @@ from sgc_diffusion.synthesis.likeness import highest_level, is_exact
 PREVIEW, LIKENESS = "preview", "likeness"
 GENERATORS = ("vae", "gan", "diffusion")
 DECODERS = (PREVIEW, LIKENESS, *GENERATORS)
+PIPELINES = {"vae": "scalable-vae", "gan": "labels-gan", "diffusion": "landscape-256"}  # which draw what others made
 NEARLY_EXACT = 10  # level of detail
 LIKENESS_STRENGTHS = [1.0]
 """How far up the noise a likeness is lifted, by its finest level of detail; the last is that of all finer ones.
@@ -52,6 +53,17 @@ def is_nearly_exact(payload: SemanticPayload) -> bool:
     """Return whether a drawing would change nothing of the likeness that can be seen."""
     level = highest_level(payload)
     return level is not None and level.outer_level >= NEARLY_EXACT
+
+
+def pipeline_of(profile: str, decoder: str | None) -> str:
+    """Return the name of the pipeline that a file is drawn with, unless its reader names another one.
+
+    Args:
+        profile: of the file: the pipeline that it was made for.
+        decoder: what the reader wants; None, or what needs no network, leaves the file its own.
+    """
+    own = next((generator for generator, name in PIPELINES.items() if name == profile), "diffusion")
+    return profile if decoder is None or decoder == own else PIPELINES.get(decoder, profile)
 
 
 def check_decoder(decoder: object, generators: Sequence[str] = GENERATORS) -> None:

@@ -17,7 +17,8 @@ from sgc_diffusion.zoo.segmenters import segmenter_table
 
 logger = logging.getLogger(__name__)
 
-ENCODER_COMPONENTS = {"segmenter", "image_processor", "latent_encoder"}  # their weights do not show in a drawn picture
+# Their weights do not show in a drawn picture.
+ENCODER_COMPONENTS = {"segmenter", "image_processor", "latent_encoder", "compact_network"}
 
 
 class ComponentsMixin:

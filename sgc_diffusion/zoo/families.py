@@ -15,6 +15,7 @@ FAMILIES = {
     "ControlNetCompressionPipeline": "sgc_diffusion.families.controlnet",
     "PreviewCompressionPipeline": "sgc_diffusion.families.preview",
     "VaeCompressionPipeline": "sgc_diffusion.families.vae",
+    "GanCompressionPipeline": "sgc_diffusion.families.gan",
 }
 
 

@@ -9,6 +9,7 @@ import difflib
 import re
 from pathlib import Path
 
+from sgc_diffusion.payload.recipe import PROFILES
 from sgc_diffusion.zoo.known import KNOWN_PIPELINES
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -44,6 +45,8 @@ def resolve_name(name_or_path: str) -> str:
     if known is not None:
         steps = "; ".join(known.commands)
         raise ValueError(f"{name_or_path!r} is not here yet; its weights are fetched by: {steps}")
+    if name_or_path in PROFILES:
+        raise ValueError(f"{name_or_path!r} is not here: this copy of the package holds no weights of it")
     names = [pipeline.name for pipeline in KNOWN_PIPELINES]
     close = difflib.get_close_matches(name_or_path, names, n=1)
     raise ValueError(

@@ -190,7 +190,7 @@ def test_a_level_of_too_many_bits_is_rejected(monkeypatch):
         ({"color_head": b"", "color": b""}, "color quality"),
         ({"label_head": b"", "labels": b""}, "taxonomy"),
         ({"label_head": bytes([9]) + GRID}, "taxonomy"),
-        ({"profile": 6}, "profile number 6"),
+        ({"profile": 7}, "profile number 7"),
         ({"version": 0x21, "recipe": b"\x01\x04"}, "scheduler number 4"),
     ],
 )

@@ -169,3 +169,24 @@ def test_a_picture_can_come_and_leave_through_a_stream(compressed, tiny_pipeline
     assert main(["decompress", "-", *output, "--pipeline", str(tiny_pipeline_folder), "--steps", "1"]) == 0
     with Image.open(io.BytesIO(sys.stdout.buffer.getvalue())) as image:
         assert (image.format, image.size) == ("PNG", (64, 48)) and "not evidence" in image.text["Description"]
+
+
+def test_one_file_is_drawn_by_generators_of_other_kinds(tmp_path, run):
+    from diffusers import logging
+
+    from sgc_diffusion.families.gan import GanCompressionPipeline
+    from sgc_diffusion.synthesis.gan import LabelGenerator
+
+    logging.disable_progress_bar()
+    generator = LabelGenerator(24, (32, 32), (1, 1, 1), (8, 8), (1, 1), style_channels=4)
+    GanCompressionPipeline(generator, taxonomy="landscape-24").save_pretrained(tmp_path / "gan")
+    (tmp_path / "a.sgc").write_bytes(encode(make_payload()))
+    options = ["--decoder", "gan", "-o", tmp_path / "a.png"]
+    code, out, err = run("decompress", tmp_path / "a.sgc", *options, "--pipeline", tmp_path / "gan")
+    assert code == 0 and "64x48 drawn" in out, err
+    code, _, err = run("decompress", tmp_path / "a.sgc", *options, "--force")
+    assert code == 1 and "'labels-gan' is not here" in err
+    assert "give the folder of a pipeline that draws with gan as --pipeline" in err
+    options[1] = "diffusion"
+    code, _, err = run("decompress", tmp_path / "a.sgc", *options, "--force", "--pipeline", tmp_path / "gan")
+    assert code == 1 and "this pipeline has none; it draws with gan" in err

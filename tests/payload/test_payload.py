@@ -73,6 +73,7 @@ def test_numbers_of_the_format_are_what_they_were():
         "semantic-synthesis-256": 3,
         "controlnet-seg": 4,
         "general-256": 5,
+        "labels-gan": 6,
     }
     assert SCHEDULERS == {"dpm-solver++": 0, "ddim": 1, "unipc": 2, "lcm": 3}
 

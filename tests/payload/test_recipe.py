@@ -18,6 +18,7 @@ def test_what_files_leave_out_is_what_it_was():
         "semantic-synthesis-256": paper,
         "controlnet-seg": ours,
         "general-256": ours,
+        "labels-gan": ours,
     }
 
 

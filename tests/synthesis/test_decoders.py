@@ -10,7 +10,7 @@ import torch
 from sgc_diffusion import bitstream
 from sgc_diffusion.payload import DetailLevel
 from sgc_diffusion.payload.detail import FIRST_KIND, LOSSLESS, exact_state
-from sgc_diffusion.synthesis.decoders import NEARLY_EXACT
+from sgc_diffusion.synthesis.decoders import NEARLY_EXACT, pipeline_of
 from sgc_diffusion.synthesis.noise_seed import noise_seed
 from sgc_diffusion.synthesis.preview import preview
 from sgc_diffusion.synthesis.provenance import GeneratedImage
@@ -133,3 +133,11 @@ def test_a_set_scheduler_draws_in_place_of_the_leaps_that_a_file_names(tiny_pipe
 def test_the_same_file_has_the_same_noise_in_a_list(tiny_pipeline, with_level):
     latents = tiny_pipeline([with_level(None)] * 2, num_inference_steps=2, output_type="latent").images
     assert torch.allclose(latents[0], latents[1], atol=1e-4)
+
+
+def test_a_file_is_drawn_by_its_own_pipeline_or_by_one_that_draws_as_is_wanted():
+    for decoder in (None, "preview", "likeness", "diffusion"):
+        assert pipeline_of("general-256", decoder) == "general-256"
+    assert pipeline_of("general-256", "gan") == pipeline_of("custom", "gan") == "labels-gan"
+    assert pipeline_of("labels-gan", None) == pipeline_of("labels-gan", "gan") == "labels-gan"
+    assert pipeline_of("labels-gan", "diffusion") == "landscape-256"
