@@ -1,11 +1,13 @@
 """Search: what DuckDB answers is what counting every picture gives, and no question can do harm."""
 
 import dataclasses
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.archive.contact_sheet import contact_sheet
@@ -15,6 +17,7 @@ from sgc_diffusion.archive.layout import Archive, ArchiveError
 from sgc_diffusion.archive.likeness import search_like
 from sgc_diffusion.archive.packing import pack
 from sgc_diffusion.archive.search import ask, count_matches, search
+from sgc_diffusion.cli import main
 from sgc_diffusion.payload import RegionsLayer
 from sgc_diffusion.taxonomy import load_taxonomy
 
@@ -142,3 +145,13 @@ def test_torch_is_not_needed(album):
     )
     done = subprocess.run([sys.executable, "-c", code, str(album.folder)], capture_output=True, check=False)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 2, done.stderr
+
+
+def test_a_contact_sheet_and_a_file_can_go_to_standard_output(album, capfdbinary):
+    assert main(["archive", "search", str(album.folder), "--limit", "2", "--contact-sheet", "-"]) == 0
+    captured = capfdbinary.readouterr()
+    assert Image.open(io.BytesIO(captured.out)).format == "PNG" and captured.out.endswith(b"IEND\xaeB`\x82")
+    rows = captured.err.decode().splitlines()
+    assert len(rows) == 2
+    assert main(["archive", "get", str(album.folder), rows[0].split()[0], "-o", "-"]) == 0
+    assert bitstream.decode(capfdbinary.readouterr().out).width > 0
