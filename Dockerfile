@@ -12,8 +12,8 @@ RUN python -m venv /opt/sgc && /opt/sgc/bin/pip install --no-cache-dir '.[torch,
 FROM python:3.12-slim
 COPY --from=build /opt/sgc /opt/sgc
 ENV PATH=/opt/sgc/bin:$PATH HF_HOME=/cache
-RUN useradd --create-home sgc && mkdir /cache /pictures && chown sgc /cache /pictures
-USER sgc
+RUN useradd --create-home --uid 1000 sgc && mkdir /cache /pictures && chown sgc /cache /pictures
+USER 1000
 WORKDIR /pictures
 ENTRYPOINT ["sgc"]
 CMD ["--help"]

@@ -6,7 +6,9 @@ Tiny pictures and a tiny encoder with random weights make a run short, so that a
 sources are listed and hashed, while a unit is encoded, between a file's last byte and its rename, between a shard and
 its commit record. Three ways of killing, all by SIGKILL: at a random time; before a rename (`os.rename` is an audit
 event); before a file is opened. One in ten sources is unreadable. Then, with Ray: workers are killed while they encode,
-and once the driver. Last: a disk that is full (a limit on file sizes), and two packers.
+and once the driver. With `--nodes`, a cluster of two nodes, of which one dies while both encode; whether the run goes
+on is told. If it hangs it is killed, and the next run, on what is left of the cluster, must end well. Last: a disk that
+is full (a limit on file sizes), and two packers.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from sgc_diffusion.evaluation.measurement import commit
 
 logger = logging.getLogger(__name__)
 UNIT_SIZE = 4
+LONGEST_START_S, LONGEST_REST_S = 180, 90  # that a cluster may take to begin, and to end when a node has died
 EVENTS = {"rename": "os.rename", "open": "open"}
 
 
@@ -66,9 +69,12 @@ def write_encoder(folder: Path) -> EncoderOptions:
     return EncoderOptions(pipeline=str(folder))
 
 
-def run_to_end(sources: Path, archive: Path, options: EncoderOptions, num_workers: int = 1) -> None:
+def run_to_end(
+    sources: Path, archive: Path, options: EncoderOptions, num_workers: int = 1, ray_address: str | None = None
+) -> None:
     """Pack, as the command does."""
-    for _ in pack([str(sources)], archive, options, unit_size=UNIT_SIZE, num_workers=num_workers):
+    amount = {"unit_size": UNIT_SIZE, "num_workers": num_workers, "ray_address": ray_address}
+    for _ in pack([str(sources)], archive, options, **amount):
         pass
 
 
@@ -178,6 +184,35 @@ def attack_ray(place: Path, sources: Path, options: EncoderOptions, workers: int
     }
 
 
+def attack_node(place: Path, sources: Path, options: EncoderOptions, num_pictures: int) -> dict[str, Any]:
+    """Pack on a cluster of two local nodes, let one die, and go on with the other; return what came of it."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        folder = place / "nodes"
+        process = fork(run_to_end, sources, folder, options, 2, cluster.address)
+        deadline = time.monotonic() + LONGEST_START_S
+        while process.is_alive() and not any(folder.glob("commits/*.json")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        committed = len(list(folder.glob("commits/*.json")))
+        was_alive = process.is_alive()
+        cluster.remove_node(second, allow_graceful=False)
+        process.join(LONGEST_REST_S)
+        ended = process.exitcode
+        process.kill()
+        process.join()
+        last = fork(run_to_end, sources, folder, options, 1, cluster.address)
+        last.join(LONGEST_START_S)
+        last.kill()
+    finally:
+        cluster.shutdown()
+    result = {"units_committed_before": committed, "was_running": was_alive, "exit_code_after_node_died": ended}
+    return result | {"exit_code_of_next_run": last.exitcode, **check(place / "calm", folder, num_pictures)}
+
+
 def descendants(pid: int) -> list[int]:
     """Return the processes that a process has started, directly or not."""
     found, level = [], [pid]
@@ -251,6 +286,7 @@ def main() -> None:
         "--minutes", type=float, default=60, help="after which no more is killed in this process's runs"
     )
     parser.add_argument("--ray-kills", type=int, default=4, help="workers; 0 leaves Ray out")
+    parser.add_argument("--nodes", action="store_true", help="let a node of a cluster of two die")
     parser.add_argument("--output", type=Path, help="JSON file; a run is added to those in it")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -270,6 +306,8 @@ def main() -> None:
         report["other"] = other_faults(*common, arguments.pictures)
         if arguments.ray_kills:
             report["ray"] = attack_ray(*common, arguments.ray_kills, arguments.pictures)
+        if arguments.nodes:
+            report["nodes"] = attack_node(*common, arguments.pictures)
     good = [entry["same_bytes"] and not entry["problems"] for entry in report["in_process"]["archives"]]
     report["archives_equal_to_a_calm_run"] = f"{sum(good)} of {len(good)}"
     logger.info("%s", report["archives_equal_to_a_calm_run"])

@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 SIDE, UNIT, REPEATS = 512, 4096, 5
 BASE_ROWS = 512  # files whose columns are combined
 WINDOW, WINDOW_STEP = 64, 8  # bytes of a synthetic source, and from one to the next
+NOISE_BLOCK = 2**16  # bytes that are written at a time
 QUERIES = {
     "shares": "tree > 0.3 and sea > 0 and width > 1000",
     "colors": "blue > red + 40 and sky > 0.2",
@@ -149,7 +150,10 @@ def measure_bytes(archive: Archive, place: Path) -> dict[str, float]:
 
 def synthetic_entries(count: int, noise: Path) -> Iterator[Entry]:
     """Yield sources with different contents, windows of one file, under names as cameras give them."""
-    noise.write_bytes(np.random.default_rng(0).bytes(WINDOW_STEP * count + WINDOW))
+    rng = np.random.default_rng(0)
+    with open(noise, "wb") as file:
+        for start in range(0, WINDOW_STEP * count + WINDOW, NOISE_BLOCK):
+            file.write(rng.bytes(min(NOISE_BLOCK, WINDOW_STEP * count + WINDOW - start)))
     for number in range(count):
         name = f"{number // 1000:06}/IMG_{number:09}.jpg"
         yield Entry(MEMBER, str(noise), name, WINDOW_STEP * number, WINDOW, 10**18)

@@ -15,8 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from sgc_diffusion.analysis.region_margin import fade_outside
 from sgc_diffusion.analysis.steering import steering_of
-from sgc_diffusion.payload import DetailLevel, ImportanceLayer, SemanticPayload
+from sgc_diffusion.payload import DetailLevel, ImportanceLayer, RegionsLayer, SemanticPayload
 from sgc_diffusion.payload.detail import (
     FIRST_KIND,
     LOSSLESS,
@@ -30,7 +31,7 @@ from sgc_diffusion.payload.detail import (
 from sgc_diffusion.payload.grid import enlarge
 from sgc_diffusion.payload.importance import MEAN_LEVEL
 from sgc_diffusion.payload.regions import INNER_LEVELS
-from sgc_diffusion.payload.steering import Steering
+from sgc_diffusion.payload.steering import NUM_INNER, Steering
 
 MAX_QUALITY = 100  # every pixel exact
 # The quality from which each level is there; between 35 and 95 it is about the PSNR of what JPEG gives at that quality.
@@ -90,7 +91,10 @@ def add_detail(payload: SemanticPayload, picture: np.ndarray, finest: int) -> Se
         picture: (H, W, 3) uint8, of the payload's size.
         finest: the last level, 0 … 15; 15 makes the picture exact.
     """
-    state = exact_state(picture, payload.color_map, steering_of(payload), is_for_lossless=finest == LOSSLESS)
+    regions, shown = payload.layer(RegionsLayer), picture
+    if regions is not None and finest < NUM_INNER:  # nothing outside is asked for
+        shown = fade_outside(picture, payload.color_map, regions)
+    state = exact_state(shown, payload.color_map, steering_of(payload), is_for_lossless=finest == LOSSLESS)
     return payload.with_layers(*(_with_psnr(layer, picture) for layer in _levels(state, finest)))
 
 

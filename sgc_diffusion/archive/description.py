@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from sgc_diffusion import bitstream
 from sgc_diffusion.archive.schema import area_column
-from sgc_diffusion.payload import DetailLevel, SemanticPayload
+from sgc_diffusion.payload import DetailLevel, RegionsLayer, SemanticPayload
 from sgc_diffusion.payload.detail import likeness, nothing_known
 from sgc_diffusion.taxonomy import load_taxonomy
 
@@ -34,7 +34,7 @@ def describe(data: bytes, payload: SemanticPayload, picture: np.ndarray | None =
         payload: that they hold.
         picture: (H, W, 3) uint8, what was encoded, to measure what each layer brings; None to leave that out.
     """
-    label_map, color_map = payload.label_map, payload.color_map
+    label_map, color_map, regions = payload.label_map, payload.color_map, payload.layer(RegionsLayer)
     counts = np.bincount(label_map.ravel(), minlength=payload.labels.taxonomy.num_classes)
     red, green, blue = (color_map.reshape(-1, 3).mean(axis=0) + 0.5).astype(int).tolist()
     return {
@@ -53,6 +53,7 @@ def describe(data: bytes, payload: SemanticPayload, picture: np.ndarray | None =
         "color_hash": color_hash(color_map),
         "layout": label_layout(label_map).tobytes(),
         "colors": color_layout(color_map).tobytes(),
+        "regions": None if regions is None else region_layout(regions, payload.height, payload.width).tobytes(),
         "layers": describe_layers(data, payload, picture),
     }
 
@@ -83,6 +84,12 @@ def color_layout(color_map: np.ndarray) -> np.ndarray:
     return np.minimum((means + COLOR_STEP / 2) // COLOR_STEP * COLOR_STEP, 255).astype(np.uint8)
 
 
+def region_layout(regions: RegionsLayer, height: int, width: int) -> np.ndarray:
+    """Return (4, 4) uint8: how much of each sixteenth of a picture its regions cover, 255 is all."""
+    inside = regions.pixels(height, width)[..., None] * 255.0
+    return _box_means(inside, LAYOUT_SIDE, LAYOUT_SIDE)[..., 0].round().astype(np.uint8)
+
+
 def color_hash(color_map: np.ndarray) -> int:
     """Return 64 bits that hardly change with size, brightness or compression of a picture.
 
@@ -95,7 +102,7 @@ def color_hash(color_map: np.ndarray) -> int:
 
 
 def _box_means(color_map: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return (rows, columns, 3) float64 means of a map (h, w, 3), by the share of each cell in each box."""
+    """Return (rows, columns, C) float64 means of a map (h, w, C), by the share of each cell in each box."""
     down, across = _shares(color_map.shape[0], rows), _shares(color_map.shape[1], columns)
     return np.einsum("ra,abk,cb->rck", down, color_map.astype(np.float64), across).round(6)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -55,7 +56,7 @@ class UnitEncoder:
         torch.set_num_threads(num_threads)
         self._archive = archive
         self._pipeline = load_encoder(archive.options)
-        self._options = archive.options.analysis()
+        self._options = archive.options.analysis() | _steering(archive.options)
         encoder = identify_encoder(self._pipeline)
         if archive.encoder != encoder:
             raise ArchiveError(
@@ -88,9 +89,12 @@ class UnitEncoder:
             Unreadable: it is no picture, or cannot be encoded as the options ask.
         """
         from sgc_diffusion.analysis.image_input import load_picture
+        from sgc_diffusion.analysis.regions import RegionsWarning
 
         try:
-            payload = self._pipeline.analyze(content, **self._options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RegionsWarning)  # most pictures show nothing of what is to be kept
+                payload = self._pipeline.analyze(content, **self._options)
             data = bitstream.encode(payload)
             picture = None
             if payload.layer(DetailLevel) is not None:
@@ -144,15 +148,26 @@ def commit_unit(archive: Archive, unit: UnitName, shard: pa.Table, dead: pa.Tabl
     return record
 
 
+def _steering(options: EncoderOptions) -> dict[str, Any]:
+    """Return the argument of `analyze` that keeps the classes that an archive keeps."""
+    if options.region_classes is None:
+        return {}
+    from sgc_diffusion.analysis.steering import SteeringOptions
+
+    return {"steering": SteeringOptions(classes=options.region_classes.split(","))}
+
+
 def load_encoder(options: EncoderOptions) -> SemanticCompressionPipeline:
     """Return the pipeline that encodes an archive's pictures.
 
     Raises:
-        ValueError, OSError: it cannot be loaded.
+        ValueError, OSError: it cannot be loaded, or has not the classes that are to be kept.
     """
     from sgc_diffusion.pipeline import SemanticCompressionPipeline
 
     pipeline = SemanticCompressionPipeline.from_pretrained(options.pipeline, segmenter=options.segmenter)
+    for steering in _steering(options).values():
+        steering.check(pipeline.config.taxonomy)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -43,6 +43,7 @@ class EncoderOptions:
         target_bpp: as of `pipeline.analyze`.
         quality: as of `pipeline.analyze`.
         preset: as of `pipeline.analyze`.
+        region_classes: names, with commas between them, of classes whose pixels are kept to the bit.
     """
 
     pipeline: str = "landscape-256"
@@ -52,6 +53,7 @@ class EncoderOptions:
     target_bpp: float | None = None
     quality: float | None = None
     preset: str | None = None
+    region_classes: str | None = None
 
     def analysis(self) -> dict[str, Any]:
         """Return the arguments of `pipeline.analyze`, those that are given."""
@@ -59,7 +61,7 @@ class EncoderOptions:
         return {name: value for name, value in values.items() if name not in PLACES and value is not None}
 
 
-PLACES = ("pipeline", "segmenter")  # options that say what encodes, not how
+PLACES = ("pipeline", "segmenter", "region_classes")  # options that are no arguments of `analyze`
 
 
 @dataclass(frozen=True)

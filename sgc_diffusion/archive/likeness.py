@@ -1,9 +1,12 @@
-"""Pictures that look like another: by what is where, and by colors from afar.
+"""Pictures that look like another: by what is where, by colors from afar, and by where objects are kept.
 
-    distance = ½ · share of the 16 cells of the layout that show another class
-             + ½ · mean absolute difference of the 48 values of the color layout, divided by 255
+    labels   share of the 16 cells of the layout that show another class
+    colors   mean absolute difference of the 48 values of the color layout, divided by 255
+    regions  the same of the 16 values of the region layout; a picture without regions has zeros
 
-Both are columns of the shards (`schema`), so a million pictures are compared in a second, and nothing is decoded.
+    distance = (labels + colors) / 2, or, to a picture with regions, (labels + colors + regions) / 3
+
+All are columns of the shards (`schema`), so a million pictures are compared in a second, and nothing is decoded.
 """
 
 from __future__ import annotations
@@ -15,10 +18,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from sgc_diffusion.archive.description import LAYOUT_SIDE, color_layout, label_layout
+from sgc_diffusion.archive.description import LAYOUT_SIDE, color_layout, label_layout, region_layout
 from sgc_diffusion.archive.layout import Archive, ArchiveError
 from sgc_diffusion.archive.search import ALL, SHOWN, first_line, opened
-from sgc_diffusion.payload import SemanticPayload
+from sgc_diffusion.payload import RegionsLayer, SemanticPayload
 from sgc_diffusion.taxonomy import class_table
 
 LAYOUT_CELLS = LAYOUT_SIDE**2
@@ -46,10 +49,11 @@ def search_like(
         ArchiveError: an expression that DuckDB does not understand.
     """
     layouts: dict[str, np.ndarray] = {}
-    colors = color_layout(payload.color_map).ravel()
+    colors, regions = color_layout(payload.color_map).ravel(), payload.layer(RegionsLayer)
+    kept = None if regions is None else region_layout(regions, payload.height, payload.width).ravel()
     nearest: list[tuple[float, int, bytes]] = []  # as a heap: the farthest of the best first, by negative distance
     with opened(archive, num_threads=num_threads) as connection:
-        query = f"SELECT image_id, taxonomy, layout, colors FROM pictures WHERE ({where})"
+        query = f"SELECT image_id, taxonomy, layout, colors, regions FROM pictures WHERE ({where})"
         try:
             reader = connection.sql(query).to_arrow_reader(BATCH)
         except duckdb.Error as error:
@@ -57,6 +61,8 @@ def search_like(
         number = 0
         for batch in reader:
             distances = _distances(batch, payload, layouts, colors)
+            if kept is not None:
+                distances = (2 * distances + _region_distances(batch.column("regions"), kept)) / 3
             best = np.argsort(distances, kind="stable")[:limit]
             ids = batch.column("image_id")
             for place in best.tolist():
@@ -90,6 +96,15 @@ def _distances(
             layouts[name] = _layout_in(payload, name)
         far[rows] += (labels[rows] != layouts[name]).sum(axis=1, dtype=np.uint8) / np.float32(2 * LAYOUT_CELLS)
     return far.astype(np.float32)
+
+
+def _region_distances(column: pa.Array, kept: np.ndarray) -> np.ndarray:
+    """Return (N,) float32, how far the regions of each row are from those of a region layout (16,) uint8."""
+    theirs = np.zeros((len(column), LAYOUT_CELLS), np.int16)
+    values = column.drop_null()
+    if len(values):
+        theirs[np.asarray(column.is_valid())] = _bytes(values, LAYOUT_CELLS)
+    return np.abs(theirs - kept).mean(axis=1, dtype=np.float32) / np.float32(255)
 
 
 def _layout_in(payload: SemanticPayload, taxonomy: str) -> np.ndarray:

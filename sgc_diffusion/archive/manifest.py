@@ -28,7 +28,7 @@ from sgc_diffusion.archive.sources import ADDRESS, FILE, Entry, read_entry
 MIN_UNIT, MAX_UNIT = 256, 4096  # pictures of a unit, unless it is said otherwise
 WANTED_UNITS = 16  # of a small manifest, so that several workers have their part
 BATCH = 2048  # rows that are in memory at a time
-MEMORY = "256MB"  # of DuckDB
+MEMORY = "64MB"  # of DuckDB, which fills it before it goes to the disk
 WORK_FOLDER = ".scan"
 
 
@@ -233,10 +233,22 @@ def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _write_groups(connection: duckdb.DuckDBPyConnection, query: str, path: Path, group_size: int) -> None:
-    rows = _stream(connection, query)
+    """Write the rows of a query as a file of the manifest's columns, so many in a row group."""
+    waiting: list[pa.RecordBatch] = []
     with durable_path(path) as temporary, pq.ParquetWriter(temporary, MANIFEST, **encodings(MANIFEST)) as writer:
-        while group := list(islice(rows, group_size)):
-            writer.write_table(pa.Table.from_pylist(group, MANIFEST), row_group_size=group_size)
+
+        def write(size: int) -> None:
+            table = pa.Table.from_batches(waiting)
+            group = table.slice(0, size).combine_chunks().cast(MANIFEST)
+            writer.write_table(group, row_group_size=group_size)
+            waiting[:] = table.slice(size).to_batches()
+
+        for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
+            waiting.append(batch)
+            while sum(part.num_rows for part in waiting) >= group_size:
+                write(group_size)
+        if sum(part.num_rows for part in waiting):
+            write(group_size)
 
 
 def _write_failures(archive: Archive, failures: list[tuple[str, str]]) -> None:

@@ -19,6 +19,7 @@ r"""The columns of an archive's files, version 1: Parquet that anyone reads, wit
 | color_hash | uint64 | bit 8·y + x: whether cell (x, y) of 9×8 means of luma is darker than cell (x + 1, y) |
 | layout | binary, 16 bytes | class id of each cell of a 4×4 vote of the label map, by rows |
 | colors | binary, 48 bytes | 4×4 means of the color map, sRGB, in steps of 8 |
+| regions | binary, 16 bytes | 255 times the share of each cell of `layout` that regions cover; null without |
 | layers | list of (name, num_bytes, mse) | of the file, in order; `mse` as below |
 | captured_at | timestamp, seconds | EXIF DateTimeOriginal, without a time zone; null where there is none |
 | latitude, longitude | float | degrees north and east from EXIF; null where there are none |
@@ -95,6 +96,7 @@ def shard_schema(taxonomy_name: str) -> pa.Schema:
             pa.field("color_hash", pa.uint64()),
             pa.field("layout", pa.binary()),
             pa.field("colors", pa.binary()),
+            pa.field("regions", pa.binary()),
             pa.field("layers", pa.list_(LAYER)),
             pa.field("captured_at", pa.timestamp("s")),
             pa.field("latitude", pa.float32()),

@@ -2,7 +2,8 @@
 
     "tree > 0.3 and sea > 0 and width > 1000" ──WHERE──▶ `pictures`, a view of all shards ──▶ matches
 
-The view has a column for each class, the share of the picture's area that shows it, 0 … 1, beside those of `schema`.
+The view has a column for each class, the share of the picture's area that shows it, 0 … 1, beside those of `schema`; a
+class that is called as one of these is `path_share`.
 DuckDB may read the archive's folder and nothing else, and only questions are asked, so that an expression that a
 stranger wrote does no harm.
 """
@@ -25,6 +26,7 @@ from sgc_diffusion.taxonomy import NUMBERS
 
 logger = logging.getLogger(__name__)
 SHOWN = ("image_id", "source", "path", "width", "height", "num_bytes", "captured_at", "latitude", "longitude")
+PLAIN = frozenset(field.name for field in shard_schema("landscape-24") if not field.name.startswith(AREA))
 ALL = "true"  # the expression that every picture matches
 
 
@@ -131,10 +133,17 @@ def _create_view(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) ->
     if not is_uniform:
         names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
     columns = [
-        f'coalesce("{name}", 0) / label_cells AS "{name.removeprefix(AREA)}"' if name.startswith(AREA) else f'"{name}"'
+        f'coalesce("{name}", 0) / label_cells AS "{_share_name(name)}"' if name.startswith(AREA) else f'"{name}"'
         for name in names
     ]
+    columns += [] if "regions" in names else ["NULL::BLOB AS regions"]  # archives from before there were any
     connection.execute(f"CREATE OR REPLACE TEMP VIEW pictures AS SELECT {', '.join(columns)} FROM {source}")
+
+
+def _share_name(column: str) -> str:
+    """Return the name of a class in the view: that of its column, told apart where another column has it."""
+    name = column.removeprefix(AREA)
+    return f"{name}_share" if name in PLAIN else name
 
 
 def _sample(paths: Sequence[str]) -> Sequence[str]:

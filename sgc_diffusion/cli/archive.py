@@ -119,6 +119,12 @@ def _command(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
     return command
 
 
+def thin_archive(arguments: argparse.Namespace) -> int:
+    """Thin the archive that is the only input of a command on files."""
+    arguments.archive = arguments.inputs[0]
+    return _command(thin)(arguments)
+
+
 def _open(arguments: argparse.Namespace) -> Archive:
     from sgc_diffusion.archive.layout import Archive
 

@@ -42,6 +42,12 @@ def add_pack(actions: Any) -> None:
     budget.add_argument("--max-bytes", type=integer(1), help="budget of each file")
     budget.add_argument("--bpp", type=positive_number, help="the same in bits per pixel")
     budget.add_argument("-q", "--quality", type=number_between(0, 100), help="0 to 100; 100 is lossless")
+    parser.add_argument(
+        "--region-class",
+        type=not_empty,
+        metavar="NAMES",
+        help="such as person,boat: they are kept to the bit",
+    )
     parser.add_argument("--unit-size", type=integer(1), help="pictures of a shard; default 256 to 4096 by their number")
     parser.add_argument("--column", type=not_empty, help="of .parquet lists, that holds paths or URLs")
     parser.add_argument("--rehash", action="store_true", help="read all files again, also those that look unchanged")
@@ -98,6 +104,7 @@ def read_options(arguments: argparse.Namespace) -> EncoderOptions | None:
         "max_bytes": arguments.max_bytes,
         "target_bpp": arguments.bpp,
         "quality": arguments.quality,
+        "region_classes": arguments.region_class,
     }
     given = {name: value for name, value in given.items() if value is not None}
     return EncoderOptions(**given) if given else None

@@ -12,7 +12,7 @@ from sgc_diffusion.cli.arguments import integer, not_empty, number_between
 if TYPE_CHECKING:
     from sgc_diffusion.analysis.steering import SteeringOptions
 
-MAX_STRENGTH = 3
+MAX_STRENGTH, MAX_IMPORTANCE = 3, 3
 
 
 def add_steering_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,12 @@ def add_steering_arguments(parser: argparse.ArgumentParser) -> None:
         help="finds the objects: Hub id or folder of an instance or panoptic model, torchvision/maskrcnn_resnet50_fpn, "
         "or rapidocr for text; without it, the label map says where classes are",
     )
+    add(
+        "--region-importance",
+        type=integer(1, MAX_IMPORTANCE),
+        metavar="N",
+        help="keep what matters 0.5 (1), 1.5 (2) or 3 times (3) the mean and more, of --importance and --weight",
+    )
     add("--region-quality", type=number_between(0, 100), default=100, help="of what is kept; default 100, exact")
 
 
@@ -72,6 +78,8 @@ def steering_options(arguments: argparse.Namespace) -> SteeringOptions | None:
         OSError: a mask or a model that cannot be read.
     """
     asked = (arguments.importance, arguments.weight, arguments.region, arguments.region_mask, arguments.region_polygon)
+    if arguments.region_importance is not None and not arguments.importance and not arguments.weight:
+        raise ValueError("`--region-importance` needs an importance: give --importance or --weight too")
     if not any(asked) and not arguments.region_class and arguments.region_model is None:
         return None
     from sgc_diffusion.analysis.detail import inner_levels_of
@@ -99,6 +107,7 @@ def steering_options(arguments: argparse.Namespace) -> SteeringOptions | None:
         polygons=arguments.region_polygon,
         classes=arguments.region_class,
         finders=finders,
+        important_from=arguments.region_importance,
         inner_levels=inner_levels_of(arguments.region_quality),
     )
 

@@ -1,14 +1,16 @@
-"""`sgc thin`: .sgc files → smaller .sgc files, without decoding them, without torch."""
+"""`sgc thin`: .sgc files, or an archive → smaller ones, without decoding them, without torch."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from sgc_diffusion import bitstream
-from sgc_diffusion.cli.arguments import add_command, add_inputs, add_targets, integer
+from sgc_diffusion.cli.archive import add_amounts, thin_archive
+from sgc_diffusion.cli.arguments import add_command, add_inputs, add_targets
 from sgc_diffusion.cli.batch import Report, Result, file_command, find_jobs, run_each
-from sgc_diffusion.cli.errors import CommandError
+from sgc_diffusion.cli.errors import CommandError, UsageError
 from sgc_diffusion.cli.inputs import FILE_SUFFIX, read_source
 from sgc_diffusion.cli.keys import read_key
 from sgc_diffusion.cli.outputs import Job, Naming, check_still_free, writing
@@ -16,18 +18,35 @@ from sgc_diffusion.payload import MAX_KIND
 
 BESIDE_SUFFIX = ".thin.sgc"  # of results that go beside their sources
 COLOR = "color"
+ARCHIVE_FILE = "archive.json"  # that a folder with it is an archive is known without what archives need
 
 
 def add_thin(commands: Any) -> None:
     """Add the command to the sub-parsers of `sgc`."""
-    run = file_command(thin, describe)
-    parser = add_command(commands, "thin", "Leave out detail of .sgc files, without decoding them.", run)
+    thin_files = file_command(thin, describe)
+
+    def run(arguments: argparse.Namespace) -> int:
+        return thin_archive(arguments) if names_an_archive(arguments) else thin_files(arguments)
+
+    parser = add_command(commands, "thin", "Leave out detail of .sgc files or an archive, without decoding them.", run)
     add_inputs(parser, "FILE")
     add_targets(parser)
-    amount = parser.add_mutually_exclusive_group(required=True)
-    amount.add_argument("--max-bytes", type=integer(1), help="of each file; what is finest goes first")
-    amount.add_argument("--keep", choices=[COLOR], help="color: labels and colors alone")
-    amount.add_argument("--levels", type=integer(0, 16), help="how many detail levels to keep, the coarsest ones")
+    add_amounts(parser)
+
+
+def names_an_archive(arguments: argparse.Namespace) -> bool:
+    """Return whether an archive is to be thinned, and not files.
+
+    Raises:
+        UsageError: an archive and something else, an archive without a place for the thinner one, or an amount that
+            only archives know.
+    """
+    archives = [name for name in arguments.inputs if (Path(name) / ARCHIVE_FILE).is_file()]
+    if archives and (len(arguments.inputs) > 1 or arguments.output is None):
+        raise UsageError(f"{archives[0]} is an archive: thin it alone, and say where the thinner one goes: -o FOLDER")
+    if not archives and arguments.total_bytes is not None:
+        raise UsageError("--total-bytes is for an archive, whose pictures say what their bytes buy; see `sgc archive`")
+    return bool(archives)
 
 
 def thin(arguments: argparse.Namespace, report: Report) -> None:

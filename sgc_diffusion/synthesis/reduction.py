@@ -7,11 +7,13 @@ detail, latents ──drawn whole──▶ reduced, for they are of the size of 
 from __future__ import annotations
 
 from dataclasses import replace
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from sgc_diffusion.payload import MAX_IMAGE_SIDE, DetailLevel, LatentLevel, SemanticPayload
 from sgc_diffusion.payload.scalars import plain_integer
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def reduced_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -51,6 +53,8 @@ def reduce_image(image: Image.Image, max_side: int | None) -> Image.Image:
     if size == image.size:
         return image
     info = image.info
-    image = image.resize(size, Image.Resampling.LANCZOS)
+    from PIL import Image as pillow  # `sgc thin` works without it
+
+    image = image.resize(size, pillow.Resampling.LANCZOS)
     image.info |= info
     return image

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,13 @@ def _load_mask_rcnn(name: str) -> FindObjects:
     if place != _TORCHVISION:
         raise ValueError(f"`region_model` {name} is not known; give {_TORCHVISION}, or a Hub id")
     from torchvision.models import detection
+    from torchvision.ops import nms
 
+    try:
+        nms(torch.zeros(0, 4), torch.zeros(0), 0.5)
+    except RuntimeError as error:
+        text = f"`region_model` {_TORCHVISION} needs torchvision's compiled operators; install the one for this torch"
+        raise ImportError(text) from error
     about = detection.MaskRCNN_ResNet50_FPN_Weights.COCO_V1
     names = about.meta["categories"]
     if path:
@@ -106,14 +113,23 @@ def _load_mask_rcnn(name: str) -> FindObjects:
         network = detection.maskrcnn_resnet50_fpn(weights=about)
     network.eval()
 
-    @torch.no_grad()
-    def find(picture: np.ndarray) -> list[FoundObject]:
-        (found,) = network([torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255])
-        kept = found["scores"] >= LEAST_SCORE
-        rows = zip(found["masks"][kept], found["labels"][kept], found["scores"][kept], strict=True)
-        return [FoundObject(mask[0].numpy() > 0.5, names[int(label)], float(score)) for mask, label, score in rows]
+    return lambda picture: find_by_mask_rcnn(network, names, picture)
 
-    return find
+
+@torch.no_grad()
+def find_by_mask_rcnn(network: torch.nn.Module, names: Sequence[str], picture: np.ndarray) -> list[FoundObject]:
+    """Return the objects that a Mask R-CNN of torchvision finds.
+
+    Args:
+        network: in evaluation mode.
+        names: of its classes; the first is the background.
+        picture: (H, W, 3) uint8.
+    """
+    (found,) = network([torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255])
+    kept = found["scores"] >= LEAST_SCORE
+    rows = zip(found["masks"][kept], found["labels"][kept], found["scores"][kept], strict=True)
+    objects = [FoundObject(mask[0].numpy() > 0.5, names[int(label)], float(score)) for mask, label, score in rows]
+    return [each for each in objects if each.mask.any()]
 
 
 def _load_rapidocr() -> FindObjects:
@@ -121,7 +137,7 @@ def _load_rapidocr() -> FindObjects:
         from rapidocr import RapidOCR  # pyright: ignore[reportMissingImports] - an extra of its own
     except ImportError as error:
         raise ImportError("`region_model` rapidocr is not installed: pip install 'sgc-diffusion[text]'") from error
-    engine = RapidOCR()
+    engine = RapidOCR(params={"Global.log_level": "error"})
 
     def find(picture: np.ndarray) -> list[FoundObject]:
         from PIL import Image, ImageDraw

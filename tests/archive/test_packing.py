@@ -4,10 +4,13 @@ import hashlib
 import io
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import sys
 import tarfile
+import tempfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -120,6 +123,63 @@ def test_a_source_that_vanishes_or_changes_is_a_dead_letter_and_comes_later(pack
     assert run([str(photos)], tmp_path / "album").num_pictures == 1
     assert hashlib.sha256(kept).digest() in ids(archive) and not verify(archive).problems
     assert run([str(photos)], tmp_path / "album").num_done == 0
+
+
+def ends_with(target):
+    """Return what a function raises in a forked process, as text; empty if nothing."""
+
+    def child():
+        try:
+            target()
+            theirs.send("")
+        except Exception as error:
+            theirs.send(f"{type(error).__name__}: {error}")
+
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    return ours.recv()
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_ends_the_same(
+    packed_once, album, encoder_options, read_all, tmp_path
+):
+    arguments = [str(packed_once / "photos")], tmp_path / "album", encoder_options
+
+    def fill_up():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        events = pack(*arguments, unit_size=5)
+        next(events)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+        list(events)
+
+    assert ends_with(fill_up).startswith("OSError") and not list((tmp_path / "album/commits").iterdir())
+    run(*arguments, unit_size=5)
+    archive = Archive.open(tmp_path / "album")
+    assert read_all(archive) == read_all(album)
+    assert not [path for path in archive.folder.rglob(".*") if path.name != ".writer"]
+
+
+def test_what_may_not_be_written_is_read_all_the_same(packed_once, album):
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(shutil.copytree(album.folder, Path(name) / "album"))
+        for path in (Path(name), place, *place.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+        def as_nobody(work):
+            if os.geteuid() == 0:
+                os.seteuid(65534)
+            work()
+
+        def check():
+            assert not verify(Archive.open(place)).problems
+
+        message = ends_with(lambda: as_nobody(lambda: run([], place)))
+        assert message.startswith("PermissionError") and str(place) in message
+        assert ends_with(lambda: as_nobody(check)) == ""
+        for path in (Path(name), place, *(path for path in place.rglob("*") if path.is_dir())):
+            path.chmod(0o755)
 
 
 def test_a_second_packer_is_told_who_the_first_is(packed_once, encoder_options, tmp_path):

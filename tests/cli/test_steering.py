@@ -49,6 +49,21 @@ def test_regions_come_first_and_then_the_rest(compress, folder):
     assert payload.layer(RegionsLayer).inner_levels == (4, 4, 4)
 
 
+def test_what_matters_most_is_kept(compress, folder):
+    mask = np.zeros((48, 64), np.uint8)
+    mask[8:24, 16:32] = 255
+    Image.fromarray(mask).save(folder.parent / "mask.png")
+    source = f"mask:{folder.parent / 'mask.png'}"
+    code, err, target = compress("--importance", source, "--region-importance", "3")
+    assert code == 0, err
+    payload = bitstream.decode(target.read_bytes(), strict=True)
+    kept = payload.layer(RegionsLayer).pixels(48, 64)
+    assert kept[10:22, 18:30].all() and kept.mean() < 0.3
+    assert np.array_equal(likeness(payload)[kept], picture(folder)[kept])
+    code, err, _ = compress("--region-importance", "3")
+    assert code and "give --importance or --weight" in err and len(err.strip().splitlines()) == 1
+
+
 def test_masks_classes_and_weights(compress, folder, tiny_pipeline_folder):
     mask = np.zeros((48, 64), np.uint8)
     mask[:20, :20] = 255

@@ -89,3 +89,12 @@ def test_a_report_that_cannot_be_written_is_told(sgc):
         done = sgc("verify", GOLDEN / "tiny.sgc", stdout=full, capture_output=False, stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr == b"sgc: the report cannot be written: No space left on device\n"
+
+
+def test_a_key_can_come_from_standard_input_unless_the_file_does(run, monkeypatch):
+    sealed = GOLDEN / "sealed.sgc"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(range(32)).hex().encode())))
+    code, out, _ = run("inspect", sealed, "--key-file", "-")
+    assert code == 0 and "labels:" in out
+    code, _, err = run("inspect", "-", "--key-file", "-")
+    assert code == 2 and "cannot be both" in err

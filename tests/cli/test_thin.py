@@ -97,3 +97,20 @@ def test_an_amount_is_asked_for(archive, capsys, run):
         run("thin", archive / "in")
     with pytest.raises(SystemExit):
         run("thin", archive / "in", "--levels", 1, "--max-bytes", 100)
+
+
+def test_an_archive_is_thinned_as_a_whole(folder, tiny_pipeline_folder, run, tmp_path):
+    album, small = tmp_path / "album", tmp_path / "small"
+    assert run("archive", "pack", folder, album, "--pipeline", tiny_pipeline_folder, "-q", 60)[0] == 0
+    before = json.loads(run("archive", "stat", album, "--json")[1])
+    code, out, err = run("thin", album, "-o", small, "--total-bytes", 9 * before["file_bytes"] // 10, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["bytes"] <= 0.9 * told["bytes_before"] and told["bytes_before"] == before["file_bytes"]
+    assert run("archive", "verify", small)[0] == 0
+    assert run("thin", album, "-o", tmp_path / "each", "--max-bytes", 200)[0] == 0
+    for arguments in ((album, "--levels", 1), (album, folder, "-o", small, "--levels", 1)):
+        code, _, err = run("thin", *arguments)
+        assert code == 2 and "thin it alone" in err
+    code, _, err = run("thin", folder, "-o", small, "--total-bytes", "1kB")
+    assert code == 2 and "is for an archive" in err

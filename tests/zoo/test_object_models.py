@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
+from PIL import Image, ImageDraw, ImageFont
+from torchvision.ops import MultiScaleRoIAlign
 from transformers import EomtConfig, EomtForUniversalSegmentation, EomtImageProcessor
 
-from sgc_diffusion.zoo.object_models import find_objects, load_finder
+from sgc_diffusion.zoo.object_models import find_by_mask_rcnn, find_objects, load_finder
 from sgc_diffusion.zoo.saliency import load_saliency
 
 _spec = importlib.util.spec_from_file_location("families", Path(__file__).parent / "test_segmenter_families.py")
@@ -96,3 +99,43 @@ def test_what_finds_nothing_is_told(tmp_path):
         load_finder("torchvision/yolo")
     with pytest.raises(ValueError, match="`region_model`"):
         load_finder(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.skipif(not torchvision.extension._has_ops(), reason="torchvision has no compiled operators here")
+def test_objects_of_a_mask_rcnn():
+    from torchvision.models.detection import MaskRCNN
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+    torch.manual_seed(0)
+    backbone = torch.nn.Conv2d(3, 8, 16, stride=16)
+    backbone.out_channels = 8
+    anchors = AnchorGenerator(((16, 32),), ((1.0,),))
+    network = MaskRCNN(
+        backbone, 2, 64, 96, rpn_anchor_generator=anchors, box_detections_per_img=5,
+        **{f"{part}_roi_pool": MultiScaleRoIAlign(["0"], size, 2) for part, size in (("box", 7), ("mask", 14))},
+    ).eval()  # fmt: skip
+    objects = find_by_mask_rcnn(network, ("background", "boat"), PICTURE)
+    assert all(each.mask.shape == (64, 96) and each.mask.any() for each in objects)
+    with torch.no_grad():
+        network.roi_heads.box_predictor.cls_score.bias.copy_(torch.tensor([-9.0, 9.0]))
+    objects = find_by_mask_rcnn(network, ("background", "boat"), PICTURE)
+    assert objects and {each.name for each in objects} == {"boat"} and min(each.score for each in objects) > 0.9
+    with torch.no_grad():
+        network.roi_heads.box_predictor.cls_score.bias.copy_(torch.tensor([9.0, -9.0]))
+    assert find_by_mask_rcnn(network, ("background", "boat"), PICTURE) == []
+
+
+@pytest.mark.skipif(torchvision.extension._has_ops(), reason="torchvision has its compiled operators here")
+def test_a_torchvision_without_operators_is_told():
+    with pytest.raises(ImportError, match="compiled operators"):
+        load_finder("torchvision/maskrcnn_resnet50_fpn")
+
+
+def test_text_is_found_where_it_stands():
+    pytest.importorskip("rapidocr")
+    image = Image.new("RGB", (240, 100), (90, 140, 90))
+    ImageDraw.Draw(image).text((30, 30), "HELLO", fill="white", font=ImageFont.load_default(36))
+    (text,) = load_finder("rapidocr")(np.asarray(image))
+    wanted = np.zeros((100, 240), bool)
+    wanted[np.any(np.asarray(image) != (90, 140, 90), axis=-1)] = True
+    assert text.name == "text" and text.mask[wanted].mean() > 0.9 and text.mask.mean() < 0.5
