@@ -6,64 +6,19 @@ photograph ───────────────────────
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderDC
-from PIL import Image
 from torch import nn
-from train_segmenter import merged_classes
 
-from sgc_diffusion.payload.color_transform import dequantize, quantize
-from sgc_diffusion.payload.detail import LOSSLESS, coarsened, exact_state, likeness
-from sgc_diffusion.payload.smooth_base import smooth_base
-from sgc_diffusion.training.data import PhotoCache
+from sgc_diffusion.training.data import PhotoCache, merged_classes
+from sgc_diffusion.training.likenesses import likeness_of, random_file
 
 logger = logging.getLogger(__name__)
 FACTOR = 8  # pixels a latent
 LABELS_PER_LATENT = 4  # the label maps have half the photographs' resolution
-MAX_COLOR_SIDE = 64
-
-
-@dataclass(frozen=True)
-class FileChoice:
-    """How much a file knows of its picture.
-
-    Attributes:
-        cell_side: of the color map, pixels.
-        color_quality: index of the color coder's quantizer.
-        level: its last detail level; None without any.
-    """
-
-    cell_side: float
-    color_quality: int
-    level: int | None
-
-    @property
-    def known(self) -> float:
-        """Share of the detail levels that the file has, 0 … 1."""
-        return 0.0 if self.level is None else (self.level + 1) / (LOSSLESS + 1)
-
-
-def random_file(recipe: dict, rng: np.random.Generator) -> FileChoice:
-    """Return a file of random size."""
-    side = float(rng.choice(recipe["cell_sides"], p=recipe["cell_weights"]))
-    quality = int(rng.integers(recipe["color_qualities"][0], recipe["color_qualities"][1] + 1))
-    level = int(rng.choice(recipe["detail_levels"], p=recipe["detail_weights"]))
-    return FileChoice(side, quality, level if rng.random() < recipe["detail_share"] else None)
-
-
-def likeness_of(photo: np.ndarray, file: FileChoice) -> np.ndarray:
-    """Return what a file shows of a photograph without a network, both (H, W, 3) uint8."""
-    height, width = photo.shape[:2]
-    rows, columns = (min(MAX_COLOR_SIDE, max(1, round(extent / file.cell_side))) for extent in (height, width))
-    small = np.asarray(Image.fromarray(photo).resize((columns, rows), Image.Resampling.BOX))
-    colors = dequantize(quantize(small, file.color_quality), file.color_quality)
-    if file.level is None:
-        return smooth_base(colors, height, width)
-    return likeness(coarsened(exact_state(photo, colors), file.level))
 
 
 def majority(label_map: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -24,24 +24,15 @@ from diffusers import AutoencoderDC, UNet2DModel
 from diffusers.training_utils import EMAModel
 from likeness_cache import FACTOR, LikenessCache
 from torch import nn
-from torch.nn import functional
 from train_denoiser import build_denoiser, build_scheduler, random_window
-from train_first_stage import to_tensor
 
 from sgc_diffusion.synthesis import latent_diffusion
 from sgc_diffusion.synthesis.few_step import FewStepHead, few_step_predictor
 from sgc_diffusion.synthesis.latent_diffusion import FEW_STEPS
 from sgc_diffusion.taxonomy import load_taxonomy
-from sgc_diffusion.training.critics import (
-    ClassifierFeatures,
-    ProjectedCritic,
-    feature_distance,
-    generator_loss,
-    hinge_losses,
-)
-from sgc_diffusion.training.data import shuffled_batches
+from sgc_diffusion.training.data import shuffled_batches, stack_photos
 from sgc_diffusion.training.loops import TrainingRun, averaged, load_averaged, recipe_parser, warmup_cosine, write_sheet
-from sgc_diffusion.training.losses import PerceptualLoss
+from sgc_diffusion.training.picture_critics import PictureCritics
 
 RECIPE = Path(__file__).with_name("recipe.toml")
 TIMESTEPS = torch.tensor([1000 * (index + 1) // FEW_STEPS - 1 for index in reversed(range(FEW_STEPS))])
@@ -77,53 +68,12 @@ class Batch:
                 y, x, extent = FACTOR * (top + row), FACTOR * (left + column), FACTOR * side
                 corners.append((row, column))
                 crops.append(cache.photo(index)[y : y + extent, x : x + extent])
-        return cls(torch.stack(latents), torch.stack(conditions), corners, to_tensor(crops))
+        return cls(torch.stack(latents), torch.stack(conditions), corners, stack_photos(crops))
 
     def windows(self, planes: torch.Tensor, side: int) -> torch.Tensor:
         """Return the crops' part (N, C, side, side) of planes (B, C, s, s)."""
         parts = [planes[index, :, y : y + side, x : x + side] for index, (y, x) in enumerate(self.corners)]
         return torch.stack(parts)
-
-
-class PictureCritics:
-    """What judges decoded crops: distances in the features of two networks, and a critic that knows the labels.
-
-    Args:
-        features: file of a VGG19.
-        recipe: the weights of the losses.
-        num_classes: of the labels.
-        device: of the networks.
-    """
-
-    def __init__(self, features: Path, recipe: dict, num_classes: int, device: torch.device) -> None:
-        self.recipe = recipe
-        self.perceptual = PerceptualLoss(features).to(device)
-        self.features = ClassifierFeatures().to(device)
-        self.projected = ProjectedCritic(num_conditions=num_classes).to(device)
-        parameters = self.projected.heads.parameters()
-        self.optimizer = torch.optim.AdamW(parameters, lr=recipe["critic_learning_rate"], betas=(0.0, 0.9))
-
-    def gradient(
-        self, drawn: torch.Tensor, photos: torch.Tensor, labels: torch.Tensor, heard: bool
-    ) -> tuple[torch.Tensor, dict]:
-        """Return the gradient at drawn crops (N, 3, c, c), and the terms of the loss; the critic takes a step."""
-        recipe, drawn = self.recipe, drawn.detach().float().requires_grad_()
-        with torch.no_grad():
-            real_maps = self.features(photos)
-        drawn_maps = self.features(drawn)
-        terms = {"vgg": self.perceptual(drawn, photos), "lite": feature_distance(drawn_maps, real_maps)}
-        terms["color"] = (functional.avg_pool2d(drawn - photos, FACTOR)).abs().mean()
-        loss = sum(recipe[f"{name}_weight"] * term for name, term in terms.items())
-        (gradient,) = torch.autograd.grad(loss, drawn, retain_graph=heard)
-        if heard:
-            (wish,) = torch.autograd.grad(generator_loss(self.projected(drawn_maps, labels)), drawn)
-            gradient = gradient + recipe["adversarial_share"] * wish * gradient.norm() / (wish.norm() + 1e-12)
-        logits = [self.projected([each.detach() for each in maps], labels) for maps in (real_maps, drawn_maps)]
-        terms["critic"] = hinge_losses(*logits)
-        self.optimizer.zero_grad()
-        terms["critic"].backward()
-        self.optimizer.step()
-        return gradient, terms
 
 
 def leap(noisy: torch.Tensor, velocity: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

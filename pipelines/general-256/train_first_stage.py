@@ -27,8 +27,9 @@ from sgc_diffusion.training.critics import (
     feature_distance,
     generator_loss,
     hinge_losses,
+    with_share,
 )
-from sgc_diffusion.training.data import PhotoCache, shuffled_batches
+from sgc_diffusion.training.data import PhotoCache, shuffled_batches, stack_photos
 from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine, write_sheet
 from sgc_diffusion.training.losses import PatchDiscriminator, PerceptualLoss, grid_error
 
@@ -78,12 +79,6 @@ def take_over(model: AutoencoderDC, start: AutoencoderDC) -> None:
     making.weight[:few, :, 1, 1] += (means[0] - means[1])[:few]
 
 
-def to_tensor(photos: list[np.ndarray]) -> torch.Tensor:
-    """Stack (H, W, 3) uint8 pictures to (B, 3, H, W) float32 in [−1, 1], channels last."""
-    batch = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return batch.contiguous(memory_format=torch.channels_last)
-
-
 def random_crops(cache: PhotoCache, indices: np.ndarray, size: int, rng: np.random.Generator) -> torch.Tensor:
     """Return random flipped crops (B, 3, size, size) in [−1, 1]."""
     crops = []
@@ -92,7 +87,7 @@ def random_crops(cache: PhotoCache, indices: np.ndarray, size: int, rng: np.rand
         top, left = (rng.integers(0, extent - size + 1) for extent in photo.shape[:2])
         crop = photo[top : top + size, left : left + size]
         crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-    return to_tensor(crops)
+    return stack_photos(crops)
 
 
 def center_crops(cache: PhotoCache, indices: np.ndarray, size: int = 256) -> torch.Tensor:
@@ -102,7 +97,7 @@ def center_crops(cache: PhotoCache, indices: np.ndarray, size: int = 256) -> tor
         photo = cache.photo(index)
         top, left = ((extent - size) // 2 for extent in photo.shape[:2])
         crops.append(photo[top : top + size, left : left + size])
-    return to_tensor(crops)
+    return stack_photos(crops)
 
 
 def blur_some(images: torch.Tensor, probability: float, rng: np.random.Generator) -> torch.Tensor:
@@ -156,7 +151,7 @@ class Critics:
         if heard:
             adversarial = generator_loss([*self.projected(drawn_maps), self.patches(decoded)])
             (wish,) = torch.autograd.grad(adversarial, decoded)
-            gradient = gradient + recipe["adversarial_share"] * wish * gradient.norm() / (wish.norm() + 1e-12)
+            gradient = with_share(gradient, wish, recipe["adversarial_share"])
         self.drawn_maps = [drawn.detach() for drawn in drawn_maps]
         return gradient, {"pixel": pixel, "vgg": vgg, "lite": lite, "grid": grid}
 

@@ -23,7 +23,7 @@ from transformers import TimmBackboneConfig, UperNetConfig, UperNetForSemanticSe
 
 from sgc_diffusion.features.efficientnet_lite import load_efficientnet_lite
 from sgc_diffusion.taxonomy import class_table, load_taxonomy
-from sgc_diffusion.training.data import PhotoCache, shuffled_batches
+from sgc_diffusion.training.data import PhotoCache, merged_classes, shuffled_batches
 from sgc_diffusion.training.loops import TrainingRun, averaged, recipe_parser, warmup_cosine
 
 RECIPE = Path(__file__).with_name("recipe.toml")
@@ -109,12 +109,6 @@ def training_batch(
         labels.append(np.asarray(label_map)[:, ::flip])
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     return batch, torch.from_numpy(np.stack(labels))
-
-
-def merged_classes(taxonomy: str) -> np.ndarray:
-    """Return (151,) int64, label of the shards (0 = other, k = class k of ADE20K) → class of a taxonomy."""
-    other = load_taxonomy(taxonomy).names.index("other")
-    return np.concatenate([[other], class_table("ade20k-150", taxonomy)]).astype(np.int64)
 
 
 def class_weights(cache: PhotoCache, table: np.ndarray, power: float) -> torch.Tensor:

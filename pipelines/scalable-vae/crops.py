@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -13,8 +12,9 @@ from sgc_diffusion.payload import latent_contexts as contexts
 from sgc_diffusion.payload.color_transform import dequantize, quantize
 from sgc_diffusion.payload.latents import GAMMAS_PER_OCTAVE, LOWEST_GAMMA_LOG2, NUM_GAMMAS, STRIDES
 from sgc_diffusion.synthesis.vae import Conditions, make_conditions, stack_conditions
-from sgc_diffusion.taxonomy import class_table, load_taxonomy
-from sgc_diffusion.training.data import PhotoCache
+from sgc_diffusion.taxonomy import load_taxonomy
+from sgc_diffusion.training.data import PhotoCache, merged_classes
+from sgc_diffusion.training.likenesses import enlarging
 
 CELL = 8  # pixels a label cell is wide, at least
 Given = list[list[dict[str, np.ndarray]]]  # of each level, of each picture
@@ -35,14 +35,6 @@ class Batch:
     given: Given
 
 
-def merged_classes(taxonomy_name: str) -> np.ndarray:
-    """Return the class of each id of the caches' maps, in which 0 is "other" and k class k of ADE20K; (256,) uint8."""
-    table = np.zeros(256, dtype=np.uint8)
-    merged = class_table("ade20k-150", taxonomy_name)
-    table[1 : 1 + len(merged)] = merged
-    return table
-
-
 class Crops:
     """Random and central crops of a cache.
 
@@ -53,7 +45,7 @@ class Crops:
     """
 
     def __init__(self, cache: PhotoCache, recipe: dict, taxonomy: str) -> None:
-        self.cache, self.recipe, self._table = cache, recipe, merged_classes(taxonomy)
+        self.cache, self.recipe, self._table = cache, recipe, merged_classes(taxonomy).astype(np.uint8)
         self._unknown = load_taxonomy(taxonomy).num_classes
 
     def random(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
@@ -122,18 +114,6 @@ def quick_base(color_map: np.ndarray, height: int, width: int) -> np.ndarray:
     rows, columns = enlarging(color_map.shape[0], height), enlarging(color_map.shape[1], width)
     planes = np.moveaxis(color_map, -1, 0).astype(np.float32)
     return np.moveaxis(np.clip(rows @ planes @ columns.T + 0.5, 0, 255), 0, -1).astype(np.uint8)
-
-
-@cache
-def enlarging(num_cells: int, side: int) -> np.ndarray:
-    """Return the weights of Catmull and Rom, (side, num_cells) float32, that `payload.smooth_base` has as integers."""
-    cell, f = np.divmod((np.arange(side) + 0.5) * num_cells / side - 0.5, 1)
-    weights = (-(f**3) + 2 * f**2 - f, 3 * f**3 - 5 * f**2 + 2, -3 * f**3 + 4 * f**2 + f, f**3 - f**2)
-    matrix = np.zeros((side, num_cells), dtype=np.float32)
-    for offset, weight in enumerate(weights):
-        places = np.clip(cell.astype(np.int64) + offset - 1, 0, num_cells - 1)
-        np.add.at(matrix, (np.arange(side), places), weight / 2)
-    return matrix
 
 
 def nearest_indices(gamma_log2: float | np.ndarray) -> np.ndarray:

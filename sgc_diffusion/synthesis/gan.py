@@ -63,7 +63,7 @@ class LabelGenerator(ModelMixin, ConfigMixin):  # pyright: ignore[reportIncompat
         body_widths: Sequence[int] = (160, 256),
         body_depths: Sequence[int] = (2, 3, 2),
         widths: Sequence[int] = (128, 64),
-        depths: Sequence[int] = (2, 3),
+        depths: Sequence[int] = (2, 2),
         style_channels: int = 32,
     ) -> None:
         super().__init__()

@@ -95,7 +95,7 @@ class ProjectedCritic(nn.Module):
         logits: list[torch.Tensor] = []
         coarser: torch.Tensor | None = None
         for index in reversed(range(len(maps))):
-            mixed = self.across_channels[index](maps[index])
+            mixed = self.across_channels[index](maps[index].contiguous(memory_format=torch.channels_last))
             if coarser is not None:
                 mixed = mixed + functional.interpolate(coarser, mixed.shape[-2:], mode="bilinear")
             mixed = self.across_scales[index](mixed)
@@ -116,3 +116,8 @@ def hinge_losses(real: list[torch.Tensor], drawn: list[torch.Tensor]) -> torch.T
 def generator_loss(drawn: list[torch.Tensor]) -> torch.Tensor:
     """Return what a generator minimizes: minus the mean logit over scales."""
     return -torch.stack([logits.mean() for logits in drawn]).mean()
+
+
+def with_share(gradient: torch.Tensor, wish: torch.Tensor, share: float) -> torch.Tensor:
+    """Return a gradient at pictures to which a critic's is added, as long as a share of it, whatever its scale."""
+    return gradient + share * wish * gradient.norm() / (wish.norm() + 1e-12)

@@ -16,7 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+
+from sgc_diffusion.taxonomy import class_table, load_taxonomy
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +131,20 @@ class PhotoCache:
         """Return label map `index`, (H', W') uint8 of ids in the training taxonomy."""
         start, stop = self._label_offsets[index : index + 2]
         return self._labels[start:stop].reshape(self.label_shapes[index])
+
+
+def merged_classes(taxonomy: str) -> np.ndarray:
+    """Return (256,) int64, id in the shards (0 = other, k = class k of ADE20K) → class of a taxonomy."""
+    table = np.full(256, load_taxonomy(taxonomy).names.index("other"), dtype=np.int64)
+    merged = class_table("ade20k-150", taxonomy)
+    table[1 : 1 + len(merged)] = merged
+    return table
+
+
+def stack_photos(photos: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return (H, W, 3) uint8 pictures of one size as (B, 3, H, W) float32 in [−1, 1], channels last."""
+    batch = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return batch.contiguous(memory_format=torch.channels_last)
 
 
 def shuffled_batches(count: int, batch_size: int, seed: int, first_step: int = 0) -> Iterator[np.ndarray]:

@@ -18,20 +18,21 @@ BLOCK = 8  # pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for pixels in [−1, 1]
 
 
-def block_ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return the SSIM of each 8×8 block, the mean of the three channels.
+def block_ssim(first: torch.Tensor, second: torch.Tensor, stride: int = BLOCK) -> torch.Tensor:
+    """Return the SSIM of 8×8 blocks, the mean of the three channels.
 
     Args:
         first: (B, 3, H, W) floats in [−1, 1]; H and W divisible by 8.
         second: the same.
+        stride: pixels from block to block.
 
     Returns:
-        (B, H / 8, W / 8) floats in [−1, 1].
+        (B, h, w) floats in [−1, 1]; (B, H / 8, W / 8) of blocks side by side.
     """
     shifted = first + 1, second + 1  # SSIM is about light, which black has none of
-    x, y = (functional.avg_pool2d(planes, BLOCK) for planes in shifted)
-    xx, yy = (functional.avg_pool2d(planes.pow(2), BLOCK) for planes in shifted)
-    xy = functional.avg_pool2d(shifted[0] * shifted[1], BLOCK)
+    x, y = (functional.avg_pool2d(planes, BLOCK, stride) for planes in shifted)
+    xx, yy = (functional.avg_pool2d(planes.pow(2), BLOCK, stride) for planes in shifted)
+    xy = functional.avg_pool2d(shifted[0] * shifted[1], BLOCK, stride)
     luminance = (2 * x * y + C1) / (x.pow(2) + y.pow(2) + C1)
     structure = (2 * (xy - x * y) + C2) / ((xx - x.pow(2)) + (yy - y.pow(2)) + C2)
     return (luminance * structure).mean(dim=1)
