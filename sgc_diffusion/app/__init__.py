@@ -5,6 +5,10 @@
 
 Needs `pip install 'sgc-diffusion[demo]'`. Drawing is queued, one at a time; what a visitor works on is kept in the
 visitor's own state and deleted an hour after it was last touched, its files with it.
+
+A server's log may hold "Exception in ASGI application" with `ClientDisconnect`: a visitor left while a photograph was
+being uploaded, or, with "response already started", came back to a queue that had forgotten the visit. Gradio raises
+both; nobody else is affected.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from PIL import Image
 
 from sgc_diffusion.app import views, work
 from sgc_diffusion.bitstream import BitstreamError
-from sgc_diffusion.taxonomy import load_taxonomy
+from sgc_diffusion.taxonomy import Taxonomy, load_taxonomy
 
 LAUNCH_OPTIONS: dict[str, Any] = {
     "max_file_size": "20mb",
@@ -43,7 +47,6 @@ def build_app(pipeline: Any, examples: Sequence[str | Path] = ()) -> gr.Blocks:
         examples: paths of photographs to try.
     """
     taxonomy = load_taxonomy(pipeline.config.taxonomy)
-    colors = [views.color_name(color) for color in taxonomy.palette]
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as app:
         visit = gr.State(None, time_to_live=KEPT_SECONDS, delete_callback=_forget)
         gr.Markdown(HEAD)
@@ -67,12 +70,7 @@ def build_app(pipeline: Any, examples: Sequence[str | Path] = ()) -> gr.Blocks:
         with gr.Row():
             regions = gr.AnnotatedImage(label="Sent: labels (point at them)", min_width=300, elem_id="labels")
             color = gr.Image(label="Sent: colors", interactive=False, min_width=300, elem_id="colors")
-        with gr.Accordion("Paint on the label map, and draw again", open=True):
-            gr.HTML(views.legend(taxonomy))
-            brush = gr.Brush(colors=[*colors], default_color=colors[1], color_mode="fixed", default_size=40)
-            tools: dict[str, Any] = {"brush": brush, "transforms": (), "sources": (), "layers": False}
-            editor = gr.ImageEditor(type="pil", label="Labels", elem_id="paint", **tools)
-            repaint = gr.Button("Draw what I painted", elem_id="repaint")
+        editor, repaint = _paint_box(taxonomy)
         with gr.Row():
             file = gr.DownloadButton("Download .sgc", interactive=False, elem_id="download-sgc")
             picture = gr.DownloadButton("Download PNG", interactive=False, elem_id="download-png")
@@ -87,6 +85,17 @@ def build_app(pipeline: Any, examples: Sequence[str | Path] = ()) -> gr.Blocks:
         layers.release(stages.cut, [visit, layers], outputs=shown)
     app.queue(max_size=MAX_WAITING)
     return app
+
+
+def _paint_box(taxonomy: Taxonomy) -> tuple[gr.ImageEditor, gr.Button]:
+    """Return what labels are painted in, and the button that has them drawn."""
+    colors = [views.color_name(color) for color in taxonomy.palette]
+    with gr.Accordion("Paint on the label map, and draw again", open=True):
+        gr.HTML(views.legend(taxonomy))
+        brush = gr.Brush(colors=[*colors], default_color=colors[1], color_mode="fixed", default_size=40)
+        tools: dict[str, Any] = {"brush": brush, "transforms": (), "sources": (), "layers": False}
+        editor = gr.ImageEditor(type="pil", label="Labels", elem_id="paint", **tools)
+        return editor, gr.Button("Draw what I painted", elem_id="repaint")
 
 
 class _Stages:

@@ -44,20 +44,7 @@ def add_compress(commands: Any) -> None:
     parser.add_argument(
         "--segmenter", type=not_empty, help="another one than the pipeline's: Hub id, folder or torchvision/NAME"
     )
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--max-bytes", type=integer(1), help="budget of each file; grids and precision follow")
-    budget.add_argument("--bpp", type=positive_number, help="the same in bits per pixel, such as 0.004")
-    budget.add_argument(
-        "-q",
-        "--quality",
-        type=number_between(0, 100),
-        help="0 to 100: how near the picture is that the file gives without a network; 100 is lossless",
-    )
-    budget.add_argument(
-        "--target-distance",
-        type=number_between(0, 10),
-        help="how far the picture may be from the original in what a network sees; detail follows. 0 is lossless",
-    )
+    _add_amount(parser)
     parser.add_argument(
         "--honest",
         action="store_true",
@@ -74,6 +61,24 @@ def add_compress(commands: Any) -> None:
         "--keep-metadata", action="store_true", help="keep the ICC profile, with the colors as they are in it, and EXIF"
     )
     add_steering_arguments(parser)
+
+
+def _add_amount(parser: argparse.ArgumentParser) -> None:
+    """Add what says how large the files are to be, or how good."""
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--max-bytes", type=integer(1), help="budget of each file; grids and precision follow")
+    budget.add_argument("--bpp", type=positive_number, help="the same in bits per pixel, such as 0.004")
+    budget.add_argument(
+        "-q",
+        "--quality",
+        type=number_between(0, 100),
+        help="0 to 100: how near the picture is that the file gives without a network; 100 is lossless",
+    )
+    budget.add_argument(
+        "--target-distance",
+        type=number_between(0, 10),
+        help="how far the picture may be from the original in what a network sees; detail follows. 0 is lossless",
+    )
 
 
 def compress(arguments: argparse.Namespace, report: Report) -> None:

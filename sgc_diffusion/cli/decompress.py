@@ -96,7 +96,7 @@ def decompress(arguments: argparse.Namespace, report: Report) -> None:
             prepare,
             report,
             arguments.jobs,
-            partial(_load_error, arguments, [member.job.source.name for member in members]),
+            partial(_load_error, shared[0], [member.job.source.name for member in members]),
         )
 
 

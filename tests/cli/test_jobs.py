@@ -1,6 +1,7 @@
 """`--jobs`: several files at once give what one after the other gives."""
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from sgc_diffusion.cli.parallel import run_at_once
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NUM_FILES = 300  # more than are done until somebody looks
@@ -46,6 +49,18 @@ def test_two_at_once_give_the_same_likenesses(tmp_path, run):
     assert told[1] == told[2] and len(told[1]) == len(files)
     for path in (tmp_path / "1").iterdir():
         assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(tmp_path / "2" / path.name)))
+
+
+def test_all_that_goes_to_other_processes_can_go_there(tmp_path, run, monkeypatch):
+    sent = []
+
+    def run_here(jobs, prepare, report, num_processes=1, *describe):
+        sent.append(pickle.dumps((jobs, prepare, *describe)))
+        return run_at_once(jobs, prepare, report, 1, *describe)
+
+    monkeypatch.setattr("sgc_diffusion.cli.decompress.run_at_once", run_here)
+    code, _, err = run("decompress", GOLDEN / "tiny.sgc", "-o", f"{tmp_path}/", "--pipeline", "no-such-pipeline")
+    assert code == 1 and "no-such-pipeline" in err and len(sent) == 2
 
 
 @pytest.mark.slow
