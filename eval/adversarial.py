@@ -181,24 +181,24 @@ def main() -> None:
     paths = [
         path for folder in arguments.images for path in sorted(folder.rglob("*")) if path.suffix in (".jpg", ".png")
     ]
-    results, square = [], Image.new("RGB", (SIDE, SIDE))
+    results = []
     for path in paths[: arguments.limit]:
         image = Image.open(path).convert("RGB")
         side = min(image.size)
         square = image.crop((0, 0, side, side)).resize((SIDE, SIDE))
         results += measure(pipeline, square, draw=arguments.draw)
+        report = {
+            "command": " ".join(["python", "eval/adversarial.py", *sys.argv[1:]]),
+            "commit": commit(),
+            "platform": platform.platform(),
+            "bytes_of_random_classes": most_bytes(pipeline, square),
+            "means": summarize(results),
+        }
+        if arguments.output:  # after each picture, so that a run may be ended early
+            arguments.output.write_text(json.dumps(report, indent=1) + "\n")
         logger.info("%s", path.name)
-    report = {
-        "command": " ".join(["python", "eval/adversarial.py", *sys.argv[1:]]),
-        "commit": commit(),
-        "platform": platform.platform(),
-        "bytes_of_random_classes": most_bytes(pipeline, square),
-        "means": summarize(results),
-    }
-    for row in report["means"]:
+    for row in summarize(results):
         logger.info("%s", row)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

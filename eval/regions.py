@@ -292,6 +292,17 @@ def tabulate(results: list[dict]) -> dict[str, Any]:
     return table
 
 
+def write(results: list[dict], arguments: argparse.Namespace) -> None:
+    """Write JSON and Markdown."""
+    table = tabulate(results)
+    limit = f" --limit {arguments.limit}" if arguments.limit else ""
+    limit += " --draw" if arguments.draw else ""
+    command, version = f"python eval/{Path(sys.argv[0]).name} --images {arguments.images.name}{limit}", str(commit())
+    content = {"command": command, "commit": version, "paper": PAPER, "table": table, "pictures": results}
+    arguments.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    arguments.output.with_suffix(".md").write_text(markdown(results, table, command, version), encoding="utf-8")
+
+
 def main() -> None:
     """Measure, and write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -314,13 +325,7 @@ def main() -> None:
         if pipeline is not None:
             results[-1]["seam"] = measure_seam(pipeline, picture, found[0])
         logger.info("%s", {key: value for key, value in results[-1].items() if key in SHOWN})
-    table = tabulate(results)
-    limit = f" --limit {arguments.limit}" if arguments.limit else ""
-    limit += " --draw" if arguments.draw else ""
-    command, version = f"python eval/{Path(sys.argv[0]).name} --images {arguments.images.name}{limit}", str(commit())
-    content = {"command": command, "commit": version, "paper": PAPER, "table": table, "pictures": results}
-    arguments.output.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    arguments.output.with_suffix(".md").write_text(markdown(results, table, command, version), encoding="utf-8")
+        write(results, arguments)  # after each picture, so that a run may be ended early
 
 
 if __name__ == "__main__":
