@@ -4,7 +4,9 @@
 
 Each picture's middle square of `--size` pixels is coded over a color map of 16 cells a side; pictures that are smaller
 are skipped. Bytes are those of the color layer and of the levels' bodies, each with `LAYER_OVERHEAD` for its place in
-the file. JPEG XL needs `pillow-jxl-plugin`; without it its column is empty.
+the file. `ladder` is what files of levels 0 … 14 give, and last the exact file of all sixteen; `cut` is what is left
+of that file when its last levels go: it may be in the colors of JPEG, which only pay at the last level. JPEG XL needs
+`pillow-jxl-plugin`; without it its column is empty.
 """
 
 from __future__ import annotations
@@ -37,14 +39,19 @@ logger = logging.getLogger(__name__)
 LAYER_OVERHEAD = 4  # bytes of kind, length and checksum of a layer, about
 GRID = 16
 EIGHT_LEVELS = tuple(range(1, detail.LOSSLESS + 1, 2))
-LOSSY = {
-    "jpeg": {"qualities": (5, 15, 30, 50, 70, 85, 92, 96), "options": {"optimize": True}},
-    "webp": {"qualities": (1, 10, 30, 50, 70, 82, 90, 96), "options": {"method": 6}},
-    "avif": {"qualities": (10, 25, 40, 55, 65, 75, 85), "options": {"subsampling": "4:4:4", "speed": 6}},
+LOSSY: dict[str, list[dict]] = {
+    "jpeg": [{"quality": quality, "optimize": True} for quality in (5, 15, 30, 50, 70, 85, 92, 96)],
+    "webp": [{"quality": quality, "method": 6} for quality in (1, 10, 30, 50, 70, 82, 90, 96)],
+    "avif": [{"quality": quality, "subsampling": "4:4:4", "speed": 6} for quality in (10, 25, 40, 55, 65, 75, 85)],
+    "jpeg2000": [
+        {"quality_mode": "rates", "quality_layers": [rate], "irreversible": True, "mct": 1}
+        for rate in (300, 120, 60, 30, 16, 10, 6, 4)
+    ],
 }
 LOSSLESS = {
     "png": {"optimize": True},
     "webp": {"lossless": True, "method": 6, "quality": 100},
+    "jpeg2000": {"irreversible": False, "mct": 1},
     "jxl": {"lossless": True, "effort": 7},
 }
 RATES_BPP, QUALITIES_DB = (0.1, 0.3, 0.5, 1.0, 2.0), (30.0, 32.0, 34.0, 38.0)
@@ -78,8 +85,8 @@ def saved(picture: np.ndarray, codec: str, options: dict) -> bytes:
 def codec_points(picture: np.ndarray, codec: str) -> Points:
     """Return bytes and PSNR of a codec at its qualities."""
     points = []
-    for quality in LOSSY[codec]["qualities"]:
-        data = saved(picture, codec, {"quality": quality, **LOSSY[codec]["options"]})
+    for options in LOSSY[codec]:
+        data = saved(picture, codec, options)
         decoded = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         points.append((len(data), psnr(decoded, picture)))
     return points
@@ -91,20 +98,17 @@ def measure(picture: np.ndarray) -> dict:
     quality = color_transform.DEFAULT_QUALITY
     coefficients = color_transform.quantize(np.asarray(square), quality)
     color_map = color_transform.dequantize(coefficients, quality)
-    size_bytes = len(encode_color(coefficients, quality)) + LAYER_OVERHEAD
+    color_bytes = len(encode_color(coefficients, quality)) + LAYER_OVERHEAD
     start = time.process_time()
     bodies = detail.encode_levels(picture, color_map)
-    encode_s, decode_s = time.process_time() - start, 0.0
-    state = nothing_known(*picture.shape[:2], color_map)
-    points: Points = [(size_bytes, psnr(likeness(state), picture))]
-    for level, body in enumerate(bodies):
-        start = time.process_time()
-        state = detail.decode_level(body, level, state)
-        decode_s += time.process_time() - start
-        size_bytes += len(body) + LAYER_OVERHEAD
-        points.append((size_bytes, psnr(likeness(state), picture)))
+    encode_s = time.process_time() - start
+    start = time.process_time()
+    cut = level_points(bodies, picture, color_map, color_bytes)
+    decode_s = time.process_time() - start
+    coarse = detail.encode_levels(picture, color_map, range(detail.LOSSLESS))
     return {
-        "ladder": points,
+        "ladder": [*level_points(coarse, picture, color_map, color_bytes), cut[-1]],
+        "cut": cut,
         "single_bytes": sum(map(len, detail.encode_levels(picture, color_map, [detail.LOSSLESS]))),
         "eight_bytes": sum(map(len, detail.encode_levels(picture, color_map, EIGHT_LEVELS))),
         "encode_s": encode_s,
@@ -116,6 +120,17 @@ def measure(picture: np.ndarray) -> dict:
             if codec != "jxl" or pillow_jxl is not None
         },
     }
+
+
+def level_points(bodies: list[bytes], picture: np.ndarray, color_map: np.ndarray, size_bytes: int) -> Points:
+    """Return bytes and PSNR of the smooth base and after each level, with `size_bytes` for what stands before them."""
+    state = nothing_known(*picture.shape[:2], color_map)
+    points: Points = [(size_bytes, psnr(likeness(state), picture))]
+    for level, body in enumerate(bodies):
+        state = detail.decode_level(body, level, state)
+        size_bytes += len(body) + LAYER_OVERHEAD
+        points.append((size_bytes, psnr(likeness(state), picture)))
+    return points
 
 
 def bytes_at(points: Points, quality_db: float) -> float:
@@ -141,6 +156,8 @@ def summarize(measured: dict[str, dict], num_pixels: int) -> dict[str, float]:
         ladder, whole = entry["ladder"], entry["ladder"][-1][0]
         note("lossless bpp", 8 * whole / num_pixels)
         note("eight levels / single", entry["eight_bytes"] / entry["single_bytes"])
+        cut_ratios = [bytes_at(entry["cut"], quality) / bytes_at(ladder, quality) for quality in QUALITIES_DB]
+        note("bytes of a cut exact file / lossy file", float(np.nanmean(cut_ratios)))
         note("encode s", entry["encode_s"])
         note("decode s", entry["decode_s"])
         for codec, size_bytes in entry["lossless"].items():

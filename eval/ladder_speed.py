@@ -72,7 +72,8 @@ def run_step(step: str, folder: Path) -> dict[str, float]:
         if step == "encode":
             payload = add_detail(plain, picture, LOSSLESS)
         else:
-            payload = plain.with_layers(DetailLevel(FIRST_KIND + LOSSLESS, exact_state(picture, plain.color_map)))
+            state = exact_state(picture, plain.color_map, is_for_lossless=True)
+            payload = plain.with_layers(DetailLevel(FIRST_KIND + LOSSLESS, state))
         data = bitstream.encode(payload)
         result = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - spent}
         peak = peak_bytes()

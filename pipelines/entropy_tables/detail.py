@@ -3,7 +3,8 @@
     python pipelines/entropy_tables/detail.py --photos DIR --output sgc_diffusion/bitstream/detail_tables.npz
 
 The tables are part of the file format: with others, the levels of this version cannot be read. `tests/bitstream` pins
-them. Photographs that were compressed before lack the noise of a camera: most are made smaller, some get noise.
+them. Photographs that were compressed before lack the noise of a camera: most are made smaller, some get noise. Half
+are JPEG files at the end, as those are that people have.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ NOWHERE = sum(math.prod(shape) for shape in TABLE_SHAPES.values())  # the place 
 _MOST_TABLES = 7  # that one decision adds up
 _PENALTY = 0.3  # times the squared entries in nats
 _BATCH = 1 << 18
+LOSSLESS_SHARE = 0.55  # of the photographs that are coded for lossless files
 Places = tuple[np.ndarray, np.ndarray, float]  # (n, tables) int32 in the joined tables, answers (n,), weight of each
 
 
@@ -64,14 +66,15 @@ def alter(photo: np.ndarray, choice: random.Random) -> np.ndarray:
         filters = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
         image = image.resize(sides, choice.choice(filters))
     kind = choice.random()
-    if kind < 0.3:
+    if kind < 0.25:
         noise, sigma = np.random.default_rng(choice.randrange(1 << 30)), choice.uniform(0.5, 4)
         grain = noise.normal(0, sigma, (image.height, image.width, 1))
         grain = grain + noise.normal(0, sigma * 0.6, (image.height, image.width, 3))
         return np.clip(np.round(np.asarray(image) + grain), 0, 255).astype(np.uint8)
-    if kind < 0.55:
+    if kind < 0.75:
         stream = io.BytesIO()
-        image.save(stream, "jpeg", quality=choice.choice((85, 90, 93, 95)), subsampling=choice.choice((0, 2, 2)))
+        quality = choice.choice((75, 80, 85, 88, 90, 92, 93, 95, 97))
+        image.save(stream, "jpeg", quality=quality, subsampling=choice.choice((0, 0, 1, 2, 2)))
         left, top = choice.randrange(2), choice.randrange(2)
         return np.asarray(Image.open(stream).convert("RGB"))[top:, left:]
     return np.asarray(image)
@@ -138,8 +141,8 @@ def walk(
 ) -> None:
     """Code a photograph in all levels, or in a few, through a decider."""
     color_map = color_map_of(photo, choice.choice((8, 12, 16, 16, 24, 32)))
-    channels, choices = picture_transform.forward(photo, color_map)
-    bands = geometry.make_bands(*photo.shape[:2])
+    channels, choices = picture_transform.forward(photo, color_map, is_for_lossless=choice.random() < LOSSLESS_SHARE)
+    bands = geometry.make_bands(*photo.shape[:2], kind=choices.kind)
     flat = [[band for scale in channel for band in scale] for channel in channels]
     truth = [geometry.to_phases(flat[index % 3][index // 3]) for index in range(len(bands))]
     code_choices(decider, choices)
@@ -154,12 +157,23 @@ def walk(
             coder.code_level(level)
 
 
-def fit(noted: list[Places], *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
-    """Return the joined tables, float32 in nats, that code the noted decisions best, by Adam on batches."""
+def fit(noted: list[Places], start: np.ndarray, *, num_steps: int = 240, learning_rate: float = 0.15) -> np.ndarray:
+    """Return the joined tables that code the noted decisions best, by Adam on batches.
+
+    Args:
+        noted: of a `Recorder`.
+        start: joined tables, (NOWHERE,) float32 in nats, that entries start from and stay near to.
+        num_steps: of Adam.
+        learning_rate: at the start; lowered twice.
+
+    Returns:
+        As `start`.
+    """
     places = torch.from_numpy(np.concatenate([part for part, _, _ in noted]))
     answers = torch.from_numpy(np.concatenate([part for _, part, _ in noted]).astype(np.float32))
     shares = torch.from_numpy(np.concatenate([np.full(len(part), weight, np.float32) for _, part, weight in noted]))
-    entries = torch.zeros(NOWHERE + 1, requires_grad=True)
+    prior = torch.from_numpy(np.append(start, np.float32(0)))
+    entries = prior.clone().requires_grad_()
     optimizer = torch.optim.Adam([entries], lr=learning_rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [num_steps // 2, num_steps * 4 // 5], gamma=0.3)
     for _ in range(num_steps):
@@ -168,7 +182,7 @@ def fit(noted: list[Places], *, num_steps: int = 240, learning_rate: float = 0.1
         loss = torch.nn.functional.binary_cross_entropy_with_logits(odds, answers[chosen], reduction="none")
         mean = (loss * shares[chosen]).sum() / shares[chosen].sum()
         optimizer.zero_grad()
-        (mean + _PENALTY / shares.sum() * (entries * entries).sum()).backward()
+        (mean + _PENALTY / shares.sum() * ((entries - prior) ** 2).sum()).backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -184,13 +198,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--num-photos", type=int, default=300)
     parser.add_argument("--share", type=float, default=0.08, help="of the frequent decisions that is kept")
-    parser.add_argument("--weights", type=Path, help="tables whose weights of features are kept")
+    parser.add_argument(
+        "--start", type=Path, help="tables that the fit starts from, whose weights of features are kept"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.manual_seed(0)
     photos = list(read_photos(arguments.photos, arguments.num_photos))
-    if arguments.weights:
-        weights = np.load(arguments.weights)["weights"]
+    start = np.zeros(NOWHERE, dtype=np.float32)
+    if arguments.start:
+        tables = np.load(arguments.start)
+        weights = tables["weights"]
+        start = np.concatenate([tables[name].ravel() for name in TABLE_SHAPES]).astype(np.float32) / UNITS_PER_NAT
     else:
         weights = detail_weights.fit(photos[:60], walk, Recorder(0.001, 0))
     choice, recorder = random.Random(1), Recorder(arguments.share, 0)
@@ -198,7 +217,7 @@ def main() -> None:
         if index % 20 == 0:
             logger.info("%d of %d photographs", index, len(photos))
         walk(photo, recorder, weights, choice)
-    joined = sum(fit(noted) for noted in recorder.noted.values())
+    joined = start + sum(fit(noted, start) - start for noted in recorder.noted.values())
     entries = np.clip(np.round(joined * UNITS_PER_NAT), -127, 127).astype(np.int8)
     ends = np.cumsum([int(np.prod(shape)) for shape in TABLE_SHAPES.values()])[:-1]
     parts = zip(TABLE_SHAPES.items(), np.split(entries, ends), strict=True)

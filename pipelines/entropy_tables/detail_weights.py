@@ -47,12 +47,12 @@ class ListeningCoder(detail_planes.PlaneCoder):
         features = context.find_features(sizes, phase, around)
         start = np.minimum(context.neighbor(sizes, phase, 0, 0) >> 3, 3)
         bits = np.abs(truth[phase, 1:-1, 1:-1]) >> plane & 1
-        self.recorder.note((band.channel, band.orientation, turn), features, start, bits)
+        self.recorder.note((band.table_channel, band.orientation, turn), features, start, bits)
         super()._code_cells(band, plane, around, sizes, turn, mask, truth)
 
 
 def fit(photos: list[np.ndarray], walk: Callable, decider: detail_planes.Decider) -> np.ndarray:
-    """Return the weights, (3, 4, 4, 10) uint8.
+    """Return the weights, (8, 4, 4, 10) uint8.
 
     Args:
         photos: (H, W, 3) uint8 each.
@@ -61,7 +61,7 @@ def fit(photos: list[np.ndarray], walk: Callable, decider: detail_planes.Decider
     """
     recorder, choice = FeatureRecorder(), random.Random(2)
     ListeningCoder.recorder = recorder
-    weights = np.full((3, 4, 4, context.NUM_FEATURES), 8, dtype=np.uint8)
+    weights = np.full((context.NUM_CHANNELS, 4, 4, context.NUM_FEATURES), 8, dtype=np.uint8)
     for photo in photos:
         walk(photo, decider, weights, choice, ListeningCoder)
     for key, samples in recorder.samples.items():

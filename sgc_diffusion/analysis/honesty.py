@@ -73,17 +73,17 @@ def reach_distance(
     first = judge(payload, original, draw, measure)
     if first.distance <= target_distance:
         return first.payload
-    whole = add_detail(payload, original, LOSSLESS)
-    levels = [layer.level for layer in whole.layers if isinstance(layer, DetailLevel)]
-    found, low, high = whole, 0, len(levels) - 1
+    fine = add_detail(payload, original, LOSSLESS - 1)
+    levels = [layer.level for layer in fine.layers if isinstance(layer, DetailLevel)]
+    found, low, high = None, 0, len(levels)
     while low < high:
         middle = (low + high) // 2
-        judgment = judge(_cut(whole, levels[middle]), original, draw, measure)
+        judgment = judge(_cut(fine, levels[middle]), original, draw, measure)
         if judgment.distance <= target_distance:
             found, high = judgment.payload, middle
         else:
             low = middle + 1
-    return found
+    return add_detail(payload, original, LOSSLESS) if found is None else found
 
 
 def _cut(payload: SemanticPayload, finest: int) -> SemanticPayload:

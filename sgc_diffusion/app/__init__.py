@@ -6,9 +6,9 @@
 Needs `pip install 'sgc-diffusion[demo]'`. Drawing is queued, one at a time; what a visitor works on is kept in the
 visitor's own state and deleted an hour after it was last touched, its files with it.
 
-A server's log may hold "Exception in ASGI application" with `ClientDisconnect`: a visitor left while a photograph was
-being uploaded, or, with "response already started", came back to a queue that had forgotten the visit. Gradio raises
-both; nobody else is affected.
+A server's log may hold "Exception in ASGI application". Cutting connections gives two, both raised in Gradio, after
+which the server goes on answering: `ClientDisconnect` where an upload is cut, and "response already started" where a
+request of a visit is cut that the queue does not know.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from sgc_diffusion.bitstream.detail_probability import DecodingDecider, Encoding
 from sgc_diffusion.payload.detail import LOSSLESS, DetailState, nothing_known
 from sgc_diffusion.payload.detail_bands import NUM_LEVELS, Band, to_phases
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
-from sgc_diffusion.payload.picture_transform import MIXES, TransformChoices, chroma_lows, forward
+from sgc_diffusion.payload.picture_transform import MIXES, SMOOTH, TransformChoices, chroma_lows, forward
 
 Decider = EncodingDecider | DecodingDecider
 
@@ -51,7 +51,7 @@ def encode_levels(picture: np.ndarray, color_map: np.ndarray, levels: Sequence[i
     if list(levels) != sorted(set(levels)) or not all(0 <= level < NUM_LEVELS for level in levels):
         raise ValueError(f"`levels` must rise from 0 to {LOSSLESS} without repeats, got {list(levels)}")
     state = nothing_known(picture.shape[0], picture.shape[1], color_map)
-    channels, choices = forward(picture, color_map)
+    channels, choices = forward(picture, color_map, is_for_lossless=LOSSLESS in levels)
     flat: list[list[Any]] = [[band for scale in channel for band in scale] for channel in channels]
     channels.clear()
     truth = []
@@ -102,6 +102,8 @@ def _refined(
         return chroma_lows(coefficients, choices, before.color_map, before.height, before.width)
 
     bands = list(before.bands) if in_place and not keeps_bands else [replace(band) for band in before.bands]
+    for band in bands:
+        band.kind = choices.kind  # not known before a file's first level
     weights = load_detail_tables()["weights"]
     PlaneCoder(bands, decider, weights, truth, find_lows, copies=not in_place).code_level(level, num_bands)
     return replace(before, bands=tuple(bands), choices=choices)
@@ -156,11 +158,14 @@ def decode_level(
 
 def code_choices(decider: Decider, choices: TransformChoices | None) -> TransformChoices:
     """Code the choices of the transform, or read them if None is given; returns them."""
-    read = TransformChoices()
+    kind = _code_number(decider, "kind", (0,), 2, None if choices is None else choices.kind)
+    read = TransformChoices(kind=kind)
     for name, known, num_bits, lowest in (
         ("filters", read.filters, 3, 0),
         ("mixes", read.mixes, 4, MIXES[0]),
     ):
+        if name == "filters" and kind == SMOOTH:
+            continue
         for place in np.ndindex(known.shape):
             number = None if choices is None else int(getattr(choices, name)[place]) - lowest
             known[place] = _code_number(decider, name, place, num_bits, number) + lowest

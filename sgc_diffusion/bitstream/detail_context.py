@@ -22,7 +22,7 @@ of the four nearest neighbors of that place in Y.
 
 A *tilt* is a sum of signed known values of neighbors, shifted down by p, and the step of that in `TILT_LIMITS`.
 
-At plane 0 of the finest scale of Co and Cg a sixth table, by channel and orientation, is added:
+At plane 0 of the finest scale of Co and Cg, but for kind 2, a sixth table, by channel and orientation, is added:
   slope     the slope, the start, and ⌊step of the energy / 4⌋: 32 · slope + 8 · start + it
 The *slope* is the difference of the two pixels of the channel (those at even rows and columns, so the low band of the
 finest scale with all that is known) between which HL stands in its row, or LH in its column, for HH the sum of the
@@ -56,26 +56,28 @@ NEAR_LIMITS, CORNER_LIMITS = (1, 5, 11, 27), (1, 7, 15, 40)
 PARENT_LIMITS, PLACE_LIMITS = (1, 7, 14, 32), (1, 5, 10, 24)
 TILT_LIMITS, SIGN_SIZE_LIMITS = (-3, -1, 0, 1, 2, 4), (5, 14)
 BLOCK_LIMITS = (1, 3, 8, 20, 50, 120, 300)
+NUM_CHANNELS, NUM_PLANES = 8, 13  # that tables tell apart: Y, Co, Cg; Cr, Cb; Y, Co, Cg of 9/7
 NUM_SCALES = 9  # that tables tell apart: 0 … 7, 8 and more
 # Entries of each table: by its constants, and last by what varies in a batch.
 TABLE_SHAPES = {
+    "kind": (1, 4),
     "filters": (3, 2, 2, 8),
     "mixes": (2, 3, 16),
-    "start": (12, 3, NUM_SCALES, 2, 4),
-    "block_place": (12, 3, NUM_SCALES, 4, 2),
-    "block_near": (3, 4, 2, 200),
-    "block_other": (3, 4, 512),
-    "energy_phase": (3, 4, 4, NUM_ENERGIES * 4),
-    "energy_plane": (12, 3, NUM_ENERGIES * 4),
+    "start": (NUM_PLANES, NUM_CHANNELS, NUM_SCALES, 2, 4),
+    "block_place": (NUM_PLANES, NUM_CHANNELS, NUM_SCALES, 4, 2),
+    "block_near": (NUM_CHANNELS, 4, 2, 200),
+    "block_other": (NUM_CHANNELS, 4, 512),
+    "energy_phase": (NUM_CHANNELS, 4, 4, NUM_ENERGIES * 4),
+    "energy_plane": (NUM_PLANES, NUM_CHANNELS, NUM_ENERGIES * 4),
     "energy_scale": (NUM_SCALES, 4, NUM_ENERGIES * 4),
-    "shape": (3, 4, 2, 250),
-    "cross": (3, 4, 1250),
-    "agree": (3, 4, 2, 196),
-    "slope": (2, 3, 160),
-    "sign_slope": (2, 3, 5),
-    "sign_near": (3, 4, 2, 441),
+    "shape": (NUM_CHANNELS, 4, 2, 250),
+    "cross": (NUM_CHANNELS, 4, 1250),
+    "agree": (NUM_CHANNELS, 4, 2, 196),
+    "slope": (NUM_CHANNELS - 1, 3, 160),
+    "sign_slope": (NUM_CHANNELS - 1, 3, 5),
+    "sign_near": (NUM_CHANNELS, 4, 2, 441),
     "sign_scale": (NUM_SCALES, 4, 49),
-    "sign_cross": (3, 4, 81),
+    "sign_cross": (NUM_CHANNELS, 4, 81),
 }
 Tables = list[tuple[str, tuple[int, ...]]]  # tables with their constants
 Groups = list[tuple[Tables, np.ndarray]]  # and the place (n,) in each that several tables share

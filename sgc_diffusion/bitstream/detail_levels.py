@@ -25,10 +25,11 @@ A level that is not built on the next lower one of its file MUST be rejected. A 
 calls a block active, or starts a band, of which all coefficients then are 0, for no writer does so.
 
 **Planes.** After level n, a band with at least one coefficient is known down to plane
-min(max(⌊(s(n) − g + 4) / 8⌋, 0), 12), before the first level down to 12. s(0) … s(15) are
-76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of 6, −4 or −2 for Y, Co or Cg and of the number of the
-band's place: for the low band of scale 0, 1, 2, 3, 4 that is 0, 5, 12, 19, 27; for HL and LH of scale 1, 2, 3, 4 it is
-0, 5, 12, 20; for HH of these −4, −1, 5, 13; for each further scale 8 more.
+min(max(⌊(s(n) − g + 4) / 8⌋, 0), 13), before the first level down to 13. s(0) … s(15) are
+76 68 61 54 48 43 38 34 30 26 22 18 13 8 3 −64. g is the sum of a number of the channel and one of the band's place.
+With transforms of kind 0, 1, 2, 3 that of Y, Co, Cg is 6 −4 −2, 6 5 5, −10 −20 −18, 6 5 5. That of the low band of
+scale 0, 1, 2, 3, 4 is 0, 5, 12, 19, 27; of HL and LH of scale 1, 2, 3, 4 it is 0, 5, 12, 20; of HH −4, −1, 5, 13; for
+each further scale 8 more. With kind 2 these are 0, 3, 7, 10, 14; 0, 3, 7, 10; −3, 0, 4, 7; and 3 more.
 
 **The picture** is the smooth base before the first level, and then what the inverse transform gives for the
 coefficients that are known so far. A known one that is not 0 has its size enlarged by ⌊f · 2^p / 64⌋, p being the plane
@@ -51,11 +52,11 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 `ENERGY_LIMITS` are 8 10 14 19 25 33 45 60 80 107 143 191 256 341 456 608 812
 1084 1448 1933 2580 3444 4597 6137 8192 10935 14596 19483 26007 34716 46340.
 
-**Example**, `tests/golden/detail-tiny.sgc`, 44 bytes: 2 rows of 3 pixels, exact.
+**Example**, `tests/golden/detail-tiny.sgc`, 46 bytes: 2 rows of 3 pixels, exact.
 
     53 47 43 01 07 02 01 00 00 d6 ca 02 00 02 04 1e
-    02 00 9c 17 15 4e 6b 00 05 d5 ca b4 97 7e 0d 8d
-    85 b5 38 ad 19 b7 e0 36 3f 95 3e cb
+    02 00 9c 17 17 e1 bf 00 00 40 3c 7c f6 c5 4c 01
+    7f 41 24 21 f7 12 fa c8 bc 3e ca fa d5 57
 
 | bytes | part | meaning |
 |---|---|---|
@@ -64,22 +65,22 @@ Bytes below 0 and above 255 are clipped; at level 15 there are none.
 | `02 00 02` | label layer | one cell |
 | `04 1e 02 00 9c` | color layer | one cell of (85, 66, 47), which also is the smooth base of each pixel |
 | `17` | type | 23 = 8 + 15: detail level 15 |
-| `15` | length | the body has 21 bytes |
-| `4e 6b` | checksum | 0x6b4e, of the type and the body |
+| `17` | length | the body has 23 bytes |
+| `e1 bf` | checksum | 0xbfe1, of the type and the body |
 | `00` | base, lanes | built on no level; k = 0: one lane |
-| `05 d5 ca b4` | state | 0x05d5cab4 |
-| `97 7e 0d 8d 85 b5 38 ad 19 b7 e0 36 3f 95 3e cb` | words | eight |
+| `00 40 3c 7c` | state | 0x00403c7c |
+| `f6 c5 4c 01 7f 41 24 21 f7 12 fa c8 bc 3e ca fa d5 57` | words | nine |
 
-The picture is too small to be split: each channel is one low band of 2 rows and 3 columns, known down to plane 12.
-After 60 decisions for the choices of the transform, all 0, Y is asked for planes 11 to 3, whether any |c| reaches 2^p:
-nine times 0. At plane 2 it is 1, and so is the answer for its only block. The turns then code the bits of the cells
+The picture is too small to be split: each channel is one low band of 2 rows and 3 columns, known down to plane 13.
+After 62 decisions for the choices of the transform, all 0, Y is asked for planes 12 to 3, whether any |c| reaches 2^p:
+ten times 0. At plane 2 it is 1, and so is the answer for its only block. The turns then code the bits of the cells
 (0, 0) (0, 2): 1 0, and the sign of (0, 0): 1; of (1, 1): 0; of (0, 1): 0; and of (1, 0) (1, 2): 1 0, and the sign of
 (1, 0): 1. So far Y is (−4, 0, 0), (−4, 0, 0). After plane 0 it is (−5, −3, −2), (−5, −2, 0), Co is (0, 4, 6),
 (4, 4, 6), Cg is (−1, 2, 1), (0, 2, −2), and the state is 0x10000. The base has Y 66, Co 38 and Cg 0 everywhere, so the
 first pixel is that of Y 61, Co 38, Cg −1: (81, 61, 43).
 
 The tables are in `sgc_diffusion/bitstream/detail_tables.npz`. The SHA-256 of them all, as in section "Probabilities",
-is 0297217a64f626adf1b1e54ee9956dfce5df5f2ed4bee302b7d62bc70965b5e7.
+is 9becc4f310b532fd90031b64ef25206ee0320aea21548797ca2aa553f50184b3.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The order in which the planes of wavelet coefficients are coded, decision by decision.
 
 A level takes every band, in the order of `detail_bands.make_bands`, from its plane to its target plane; before the
-first band of a file's first level come the choices of the transform (`picture_transform`): the numbers of the filters
-by channel, scale and direction, three bits each, then the mixes plus 8 by group and kind, four bits each; the highest
-bit first, each asked for in the table of that name at 1, then at twice that place plus the bit.
+first band of a file's first level come the choices of the transform (`picture_transform`): the kind, two bits; unless
+it is 2 the numbers of the filters by channel, scale and direction, three bits each; the mixes plus 8 by group and kind,
+four bits each. The highest bit comes first, each asked for in the table of that name at 1, then at twice that place
+plus the bit.
 For each plane p of a band, from high to low:
 
   1. While nothing of the band is known to differ from 0, one decision: does any |c| reach 2^p? Table `start`, by plane,
@@ -20,7 +21,9 @@ For each plane p of a band, from high to low:
      rows, even columns. Each turn codes bit p of |c| of all of its cells, row by row, and then the signs of those
      that are no longer 0; 1 is negative.
 
-Each list of decisions between two semicolons or steps is one batch of `rans`. Scales of 8 and more count as 8.
+Each list of decisions between two semicolons or steps is one batch of `rans`. In tables, scales of 8 and more count as
+8; Cr and Cb of kind 1 are channels 3 and 4; Y, Co and Cg of kind 2 are 5, 6 and 7, and plane p of theirs is p − 2, but
+at least 0.
 
 Where importance or regions steer the detail (`payload.steering`), each class of coefficients goes from its own plane to
 its own target plane. A plane then is that of the classes alone whose planes it lies between: where 1 and 2 speak of any
@@ -43,6 +46,7 @@ import numpy as np
 from sgc_diffusion.bitstream import detail_context as context
 from sgc_diffusion.bitstream.detail_context import Groups, Surroundings
 from sgc_diffusion.payload.detail_bands import LOW, Band
+from sgc_diffusion.payload.picture_transform import SMOOTH
 
 TURNS = (0, 3, 1, 2)  # phases in coding order
 _NUM_THREADS = 2  # that find contexts; what they find does not depend on it
@@ -82,7 +86,7 @@ class PlaneCoder:
         Args:
             bands: that are refined in place.
             decider: who answers.
-            weights: (3, 4, 4, 10) uint8 of the features, by channel, orientation and turn.
+            weights: (8, 4, 4, 10) uint8 of the features, by channel, orientation and turn.
             truth: phases (4, …) int16 of the true coefficients of each band, or None in a decoder.
             find_lows: who returns Co and Cg at even rows and columns, (h, w) int16 each, from what is known.
             copies: whether the arrays of the bands belong to others too and are copied before they change.
@@ -120,7 +124,7 @@ class PlaneCoder:
             band.start()
         due = None if all(is_due) else band.by_class(is_due).astype(bool)
         around = context.find_surroundings(band, self._bands, plane)
-        if band.channel and band.scale == 1 and band.orientation != LOW and not plane:
+        if band.channel and band.scale == 1 and band.orientation != LOW and not plane and band.kind != SMOOTH:
             if self._lows is None:
                 self._lows = self._find_lows(self._order)
             low = self._lows[band.channel - 1]
@@ -143,7 +147,7 @@ class PlaneCoder:
         parent = self._bands.get((band.channel, band.scale + 1, band.orientation))
         luma = self._bands[0, band.scale, band.orientation] if band.channel else None
         place = sum(bit for bit, other in ((1, parent), (2, luma)) if other is not None and other.values is not None)
-        constants = plane, band.channel, _scale(band), int(band.orientation == LOW)
+        constants = table_plane(band, plane), band.table_channel, _scale(band), int(band.orientation == LOW)
         truth = None if sizes_true is None else np.array([sizes_true.any()])
         return bool(self._ask([([("start", constants)], np.array([place]))], truth)[0])
 
@@ -180,9 +184,12 @@ class PlaneCoder:
                 active = np.pad(band.active.astype(np.intp), 1)
                 corners = active[:-2, :-2] + active[:-2, 2:] + active[2:, :-2] + active[2:, 2:]
                 place = (sum(_beside(active)) * 5 + corners) * 8 + energy
-                kind = band.channel, band.orientation
+                kind = band.table_channel, band.orientation
                 groups = [
-                    ([("block_place", (plane, kind[0], _scale(band), kind[1]))], np.full(int(chosen.sum()), half)),
+                    (
+                        [("block_place", (table_plane(band, plane), kind[0], _scale(band), kind[1]))],
+                        np.full(int(chosen.sum()), half),
+                    ),
                     ([("block_near", (*kind, half))], place[chosen]),
                     ([("block_other", kind)], other[chosen]),
                 ]
@@ -244,7 +251,7 @@ class PlaneCoder:
         mine = context.neighbor(values, phase, 0, 0)
         start = np.minimum(context.neighbor(sizes, phase, 0, 0)[rows] >> 3, 3).astype(np.uint8)
         is_old = (start > 0).astype(np.uint16)
-        energy = context.energies(features, self._weights[band.channel, band.orientation, turn]) * 4 + start
+        energy = context.energies(features, self._weights[band.table_channel, band.orientation, turn]) * 4 + start
         limits = context.NEAR_LIMITS, context.NEAR_LIMITS, context.CORNER_LIMITS
         shape_place = _mixed(
             is_old, [context.steps(part, limit, shape) for part, limit in zip(features[:3], limits, strict=True)]
@@ -257,8 +264,8 @@ class PlaneCoder:
         sign = np.sign(mine)
         agree = (context.tilt(level * sign, plane) * 7 + context.tilt(upright * sign, plane)) * 4 + start
         pick = _picker(mask)
-        kind, late = (band.channel, band.orientation), turn >> 1
-        energy_tables = [("energy_phase", (*kind, turn)), ("energy_plane", (plane, kind[0]))]
+        kind, late = (band.table_channel, band.orientation), turn >> 1
+        energy_tables = [("energy_phase", (*kind, turn)), ("energy_plane", (table_plane(band, plane), kind[0]))]
         energy_tables.append(("energy_scale", (_scale(band), kind[1])))
         groups = [
             (energy_tables, pick(energy)),
@@ -290,7 +297,7 @@ class PlaneCoder:
                 cross += np.sign(at(context.neighbor(values, phase, 0, 0))) * np.intp(3)
                 size = at(context.neighbor(sizes, phase, 0, 0))
                 cross += context.steps(size, context.SIGN_SIZE_LIMITS, size.shape)
-        kind = band.channel, band.orientation
+        kind = band.table_channel, band.orientation
         groups = [
             ([("sign_near", (*kind, turn >> 1))], (near * 3 + middle) * 3 + parent),
             ([("sign_scale", (_scale(band), kind[1]))], near),
@@ -313,6 +320,11 @@ def cells_of(band: Band, phase: int) -> np.ndarray:
 def _picker(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return what takes the cells of a mask from an array, row by row."""
     return np.ravel if mask.all() else lambda array: array[mask]
+
+
+def table_plane(band: Band, plane: int) -> int:
+    """Return the number of a plane in tables by plane: coefficients of 9/7 are in quarters."""
+    return max(plane - 2, 0) if band.kind == SMOOTH else plane
 
 
 def _scale(band: Band) -> int:

@@ -81,7 +81,7 @@ class DecodingDecider(_Weighing):
 
 @cache
 def load_detail_tables() -> dict[str, np.ndarray]:
-    """Return the tables of `detail_context.TABLE_SHAPES`, int8, and `weights`, (3, 4, 4, 10) uint8; read-only."""
+    """Return the tables of `detail_context.TABLE_SHAPES`, int8, and `weights`, (8, 4, 4, 10) uint8; read-only."""
     data = (resources.files("sgc_diffusion.bitstream") / TABLE_FILE).read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         loaded = {name: archive[name] for name in (*TABLE_SHAPES, "weights")}

@@ -17,7 +17,7 @@ from sgc_diffusion.payload.detail_bands import FIRST_PLANE, NUM_LEVELS, Band, ma
 from sgc_diffusion.payload.detail_coefficients import known_coefficients
 from sgc_diffusion.payload.importance import MEAN_LEVEL
 from sgc_diffusion.payload.layer import Layer
-from sgc_diffusion.payload.picture_transform import TransformChoices, forward, inverse
+from sgc_diffusion.payload.picture_transform import EXACT, TransformChoices, forward, inverse
 from sgc_diffusion.payload.scalars import plain_integer
 from sgc_diffusion.payload.smooth_base import smooth_base
 from sgc_diffusion.payload.steering import Steering
@@ -136,17 +136,21 @@ def nothing_known(height: int, width: int, color_map: np.ndarray, steering: Stee
     return DetailState(height, width, color_map, tuple(make_bands(height, width, steering)), steering=steering)
 
 
-def exact_state(picture: np.ndarray, color_map: np.ndarray, steering: Steering | None = None) -> DetailState:
+def exact_state(
+    picture: np.ndarray, color_map: np.ndarray, steering: Steering | None = None, *, is_for_lossless: bool = False
+) -> DetailState:
     """Return the state that knows a picture exactly.
 
     Args:
         picture: (H, W, 3) uint8.
         color_map: (h, w, 3) uint8, the decoded one.
         steering: what gives parts of the picture planes of their own at coarser levels, if anything does.
+        is_for_lossless: whether the state is for a file that holds the last level: of `picture_transform.forward`.
     """
     height, width = picture.shape[:2]
-    channels, choices = forward(picture, color_map)
-    bands = make_bands(height, width, steering)
+    has_regions = steering is not None and steering.regions is not None  # whose pixels get exact, as 5/3 reaches
+    channels, choices = forward(picture, color_map, is_for_lossless=is_for_lossless or has_regions)
+    bands = make_bands(height, width, steering, choices.kind)
     for band in bands:
         scales = channels[band.channel]
         coefficients = scales[0].pop(0)  # which are let go of one after the other
@@ -187,7 +191,9 @@ def partly(state: DetailState, level: int, num_bands: int, before: int | None) -
         num_bands: that get to the level.
         before: the lower level that the others are left at; None for nothing known of them.
     """
-    rest = make_bands(state.height, state.width, state.steering) if before is None else coarsened(state, before).bands
+    kind = EXACT if state.choices is None else state.choices.kind
+    nothing = make_bands(state.height, state.width, state.steering, kind)
+    rest = nothing if before is None else coarsened(state, before).bands
     return replace(state, bands=(*coarsened(state, level).bands[:num_bands], *rest[num_bands:]))
 
 
@@ -237,7 +243,7 @@ def same_state(first: DetailState, second: DetailState) -> bool:
     if not np.array_equal(first.color_map, second.color_map):
         return False
     if first.choices is not None and second.choices is not None:
-        for name in ("filters", "mixes"):
+        for name in ("kind", "filters", "mixes"):
             if not np.array_equal(getattr(first.choices, name), getattr(second.choices, name)):
                 return False
     return all(

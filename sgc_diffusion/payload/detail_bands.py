@@ -19,19 +19,22 @@ from typing import Any
 
 import numpy as np
 
+from sgc_diffusion.payload.picture_transform import EXACT, JPEG, SMOOTH
 from sgc_diffusion.payload.steering import Steering
 from sgc_diffusion.payload.wavelet import band_sides
 
 NUM_LEVELS = 16
-FIRST_PLANE = 12  # of which nothing is known yet: every coefficient is below 2¹²
+FIRST_PLANE = 13  # of which nothing is known yet: every coefficient is below 2¹³
 BLOCK = 8
 LOW, HL, LH, HH = range(4)
 _ORIENTATION_NUMBERS = {"low": LOW, "hl": HL, "lh": LH, "hh": HH}
 # Binary logarithms, in eighths, of the step of a band with a gain of one at each level.
 LEVEL_STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 # Binary logarithms, in eighths, of the gains: what a coefficient of size one adds to the picture, as a norm.
-_CHANNEL_GAINS = (6, -4, -2)
+_CHANNEL_GAINS = ((6, -4, -2), (6, 5, 5), (-10, -20, -18), (6, 5, 5))  # by the kind of transform
 _LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS = (0, 5, 12, 19, 27), (0, 5, 12, 20), (-4, -1, 5, 13)
+_SMOOTH_LOW_GAINS, _SMOOTH_SINGLE_GAINS, _SMOOTH_DOUBLE_GAINS = (0, 3, 7, 10, 14), (0, 3, 7, 10), (-3, 0, 4, 7)
+_FURTHER_GAIN, _SMOOTH_FURTHER_GAIN = 8, 3  # of each scale beyond
 
 
 @dataclass
@@ -44,10 +47,11 @@ class Band:
         orientation: LOW, HL, LH or HH.
         rows: of coefficients.
         columns: of coefficients.
-        planes: down to which the coefficients are known, 0 … 12, by class; one alone where nothing steers.
+        planes: down to which the coefficients are known, 0 … 13, by class; one alone where nothing steers.
         values: (4, 4·m + 2, 4·n + 2) int16 for m×n blocks, what is known; None while all is zero.
         active: (m, n) bool; None while all is zero.
         steering: what gives coefficients classes; None if all are of one.
+        kind: of the transform, see `picture_transform`; of no matter before it is known.
     """
 
     channel: int
@@ -59,11 +63,19 @@ class Band:
     values: Any = None
     active: Any = None
     steering: Steering | None = None
+    kind: int = EXACT
 
     @property
     def plane(self) -> int:
-        """The plane down to which every coefficient is known, 0 … 12."""
+        """The plane down to which every coefficient is known, 0 … 13."""
         return max(self.planes)
+
+    @property
+    def table_channel(self) -> int:
+        """The channel in the tables of the coder: 0 Y, 1 Co, 2 Cg; 3 Cr, 4 Cb of kind 1; 5 Y, 6 Co, 7 Cg of kind 2."""
+        if self.kind == SMOOTH:
+            return self.channel + 5
+        return self.channel + 2 if self.kind == JPEG and self.channel else self.channel
 
     @property
     def num_blocks(self) -> tuple[int, int]:
@@ -88,17 +100,21 @@ class Band:
 
     def gain(self) -> int:
         """Binary logarithm, in eighths, of the norm of what a coefficient of size one adds to the picture."""
-        gains = (_LOW_GAINS, _SINGLE_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS)[self.orientation]
+        low, single, double, further = _LOW_GAINS, _SINGLE_GAINS, _DOUBLE_GAINS, _FURTHER_GAIN
+        if self.kind == SMOOTH:
+            low, single, double = _SMOOTH_LOW_GAINS, _SMOOTH_SINGLE_GAINS, _SMOOTH_DOUBLE_GAINS
+            further = _SMOOTH_FURTHER_GAIN
+        gains = (low, single, single, double)[self.orientation]
         place = self.scale if self.orientation == LOW else self.scale - 1
         beyond = max(place - len(gains) + 1, 0)
-        return _CHANNEL_GAINS[self.channel] + gains[place - beyond] + 8 * beyond
+        return _CHANNEL_GAINS[self.kind][self.channel] + gains[place - beyond] + further * beyond
 
     def target_plane(self, level: int) -> int:
-        """Return the plane down to which this band is known after a level, 0 … 12."""
+        """Return the plane down to which this band is known after a level, 0 … 13."""
         return min(max((LEVEL_STEPS[level] - self.gain() + 4) >> 3, 0), FIRST_PLANE)
 
     def target_planes(self, level: int) -> tuple[int, ...]:
-        """Return the plane down to which each class of this band is known after a level of a file, 0 … 12."""
+        """Return the plane down to which each class of this band is known after a level of a file, 0 … 13."""
         if self.steering is None:
             return (self.target_plane(level),)
         return tuple(FIRST_PLANE if own < 0 else self.target_plane(own) for own in self.steering.levels(level))
@@ -120,17 +136,18 @@ class Band:
         return self.planes[0] if len(set(self.planes)) == 1 else self.by_class(self.planes)
 
 
-def make_bands(height: int, width: int, steering: Steering | None = None) -> list[Band]:
+def make_bands(height: int, width: int, steering: Steering | None = None, kind: int = EXACT) -> list[Band]:
     """Return every band of a picture, nothing known, in coding order: coarse to fine, and in each place Y, Co, Cg.
 
     Args:
         height: rows of the picture.
         width: columns of the picture.
         steering: what gives coefficients classes, if anything does.
+        kind: of the transform.
     """
     planes = (FIRST_PLANE,) * (1 if steering is None else len(steering.levels(0)))
     return [
-        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns, planes, steering=steering)
+        Band(channel, scale, _ORIENTATION_NUMBERS[name], rows, columns, planes, steering=steering, kind=kind)
         for scale, name, rows, columns in band_sides(height, width)
         for channel in range(3)
     ]

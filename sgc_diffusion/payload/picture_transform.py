@@ -1,18 +1,26 @@
 """Pixels ↔ bands of wavelet coefficients, over the smooth base; reversible, integers alone.
 
-    color map ──enlarge──▶ smooth base ──YCoCg-R──┐
-    picture ──YCoCg-R──▶ channels ──5/3, twice──▶ (−) ──5/3──▶ bands ──mix──▶ (`forward`; `inverse` goes back)
+    color map ──enlarge──▶ smooth base ──colors──┐
+    picture ──colors──▶ channels ──5/3, twice──▶ (−) ──5/3──▶ bands ──mix──▶ (`forward`; `inverse` goes back)
 
 Normative, part of the file format: numbers are 16-bit integers in two's complement that wrap, `>>` rounds down.
 
-YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1).
+There are four kinds of transform, each reversible:
+  0  colors YCoCg-R (Malvar and Sullivan 2003) of R, G, B: Co = R − B, t = B + (Co >> 1), Cg = G − t, Y = t + (Cg >> 1);
+     5/3. For exact files.
+  1  `jpeg_colors`, 5/3. For exact files of pictures all of whose colors come from a JPEG decoder; Co and Cg stand for
+     Cr and Cb, and Y for M, wherever this page speaks of channels.
+  2  colors YCoCg-R of 4·R, 4·G, 4·B, 9/7. For lossy files without regions, a tenth smaller. On the way back 2 is added
+     to what YCoCg-R gives for R, G, B, which is then shifted down by 2.
+  3  as 1, for pictures whose JPEG file had chroma in full size: the coder's tables differ.
 
-`wavelet` splits each channel; its base is YCoCg-R of the smooth base at the pixels in rows and columns 0, 2^s,
-2 · 2^s … for the scale s that the base goes from.
+`wavelet` splits each channel; its base are the channels of the smooth base at the pixels in rows and columns 0, 2^s,
+2 · 2^s … for the scale s that the base goes from; with kind 2 those of YCoCg-R of R, G, B times 1024, 1550 or 2345 for
+s = 0, 1 or 2, plus 128, shifted down by 8.
 
 Then from every coefficient of Co goes (m₀·Y + 8) >> 4, and from that of Cg goes (m₁·Y + m₂·Co + 8) >> 4, with Y and Co
 at the same place, Co before its own step; m is one triple of numbers for scale 1 and one for the others and the low
-band. The first level of a file holds the mixes and the filters.
+band. The first level of a file holds the kind, the filters unless it is 2, and the mixes.
 """
 
 from __future__ import annotations
@@ -23,9 +31,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sgc_diffusion.payload import wavelet
+from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors, jpeg_colors, to_jpeg_colors
 from sgc_diffusion.payload.smooth_base import smooth_base
 
 MIXES = range(-8, 8)
+EXACT, JPEG, SMOOTH, FULL_JPEG = range(4)  # kinds of transform
+_FULL_CHROMA = 0.62  # size of chroma's details at scale 1 to those at scale 2 from which chroma was not halved
+LIMIT = 1 << 13  # above every coefficient
+_BASE_FACTORS = (1024, 1550, 2345)  # 1024 times the gain of the 9/7 step for a constant, twice a scale
 _STRIP_ROWS = 256  # converted at a time, which bounds the memory
 _COST_CELLS = 1 << 16  # of a band that are looked at to choose a filter, about
 _SIZE_COSTS = np.array([(2 * (1 + size) ** 8).bit_length() for size in range(512)])  # eighths of a bit, about
@@ -46,10 +59,12 @@ class TransformChoices:
     Attributes:
         filters: (3, 2, 2) uint8, 0 … 7: by channel, scale − 1 and direction (HL, LH).
         mixes: (2, 3) int8, −8 … 7: of scale 1, of the others; Co from Y, Cg from Y, Cg from Co.
+        kind: `EXACT`, `JPEG`, `SMOOTH` or `FULL_JPEG`.
     """
 
     filters: np.ndarray = field(default_factory=_no_filters)
     mixes: np.ndarray = field(default_factory=_no_mixes)
+    kind: int = EXACT
 
 
 def to_ycocg(rgb: np.ndarray) -> np.ndarray:
@@ -61,16 +76,37 @@ def to_ycocg(rgb: np.ndarray) -> np.ndarray:
     return np.stack([middle + (greenness >> 1), orange, greenness])
 
 
-def from_ycocg(channels: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+def from_ycocg(channels: np.ndarray | Sequence[np.ndarray], num_fraction_bits: int = 0) -> np.ndarray:
     """Return (h, w, 3) uint8 from YCoCg-R (3, h, w) int16, an array or one a channel, clipped to 0 … 255."""
     luma, orange, greenness = channels
     middle = luma - (greenness >> 1)
     blue = middle - (orange >> 1)
-    return np.clip(np.stack([blue + orange, greenness + middle, blue], axis=-1), 0, 255).astype(np.uint8)
+    rgb = np.stack([blue + orange, greenness + middle, blue], axis=-1)
+    if num_fraction_bits:
+        rgb = (rgb + (1 << num_fraction_bits >> 1)) >> num_fraction_bits
+    return np.clip(rgb, 0, 255).astype(np.uint8)
+
+
+def to_channels(rgb: np.ndarray, kind: int) -> np.ndarray:
+    """Return the channels, (3, h, w) int16, of (h, w, 3) uint8 in the colors of a kind of transform."""
+    if kind in (JPEG, FULL_JPEG):
+        return to_jpeg_colors(rgb)
+    return to_ycocg(rgb if kind == EXACT else rgb.astype(np.int16) << 2)
+
+
+def from_channels(channels: list[np.ndarray], kind: int) -> np.ndarray:
+    """Return (h, w, 3) uint8 from channels in the colors of a kind of transform."""
+    if kind in (JPEG, FULL_JPEG):
+        return from_jpeg_colors(channels)
+    return from_ycocg(channels, 2 * int(kind == SMOOTH))
 
 
 def forward(
-    picture: np.ndarray, color_map: np.ndarray, choices: TransformChoices | None = None
+    picture: np.ndarray,
+    color_map: np.ndarray,
+    choices: TransformChoices | None = None,
+    *,
+    is_for_lossless: bool = False,
 ) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
     """Transform a picture.
 
@@ -78,32 +114,67 @@ def forward(
         picture: (H, W, 3) uint8.
         color_map: (h, w, 3) uint8, the decoded one.
         choices: None to find those that leave the smallest coefficients.
+        is_for_lossless: whether the file will hold the last level; otherwise the kind is `SMOOTH` where it can be.
 
     Returns:
         For each of the channels Y, Co, Cg: scales, the coarsest first, each a list of int16 bands; the first is
         [low] alone, the others [hl, lh, hh]. And the choices.
     """
-    height, width = picture.shape[:2]
-    planes = [np.empty((height, width), dtype=np.int16) for _ in range(3)]
-    for start in range(0, height, _STRIP_ROWS):
+    if choices is not None:
+        return _forward(_converted(picture, choices.kind), color_map, choices.kind, choices)
+    planes = jpeg_colors(picture) if is_for_lossless else None
+    if planes is not None:
+        return _forward(planes, color_map, JPEG)
+    if not is_for_lossless:
+        channels, found = _forward(_converted(picture, SMOOTH), color_map, SMOOTH)
+        if all(_is_small(band) for channel in channels for scale in channel for band in scale):
+            return channels, found
+    return _forward(_converted(picture, EXACT), color_map, EXACT)
+
+
+def _is_small(band: np.ndarray) -> bool:
+    return not band.size or (-LIMIT < band.min() and band.max() < LIMIT)
+
+
+def _converted(picture: np.ndarray, kind: int) -> list[np.ndarray]:
+    """Return the channels of a picture, (H, W) int16 each."""
+    planes = [np.empty(picture.shape[:2], dtype=np.int16) for _ in range(3)]
+    for start in range(0, len(picture), _STRIP_ROWS):
         strip = slice(start, start + _STRIP_ROWS)
-        for plane, converted in zip(planes, to_ycocg(picture[strip]), strict=True):
+        for plane, converted in zip(planes, to_channels(picture[strip], kind), strict=True):
             plane[strip] = converted
-    filters = (
-        choices.filters
-        if choices
-        else np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
-    )
-    base, channels = _low_base(color_map, height, width), []
+    return planes
+
+
+def _forward(
+    planes: list[np.ndarray], color_map: np.ndarray, kind: int, choices: TransformChoices | None = None
+) -> tuple[list[list[list[np.ndarray]]], TransformChoices]:
+    """Transform channels (H, W) int16, which are let go of, as `forward` does."""
+    filters = _no_filters() if choices is None else choices.filters
+    if choices is None and kind != SMOOTH:
+        filters = np.stack([choose_filters(plane, channel == 0) for channel, plane in enumerate(planes)])
+    base, channels = _low_base(color_map, *planes[0].shape, kind), []
     for channel in range(3):
-        channels.append(wavelet.split(planes.pop(0), filters[channel], base[channel], channel == 0))
-    mixes = choices.mixes if choices else choose_mixes(channels)
+        channels.append(wavelet.split(planes.pop(0), filters[channel], base[channel], channel == 0, kind == SMOOTH))
+    if choices is None and kind == JPEG and _has_full_chroma(channels):
+        kind = FULL_JPEG
+    mixes = choose_mixes(channels) if choices is None else choices.mixes
     for scale, (lumas, oranges, greens) in enumerate(zip(*channels, strict=True)):
         mix = mixes[int(scale == 0 or scale < len(channels[0]) - 1)].tolist()
         for luma, orange, green in zip(lumas, oranges, greens, strict=True):
             green -= mixed(luma, orange, mix[1], mix[2])
             orange -= mixed(luma, orange, mix[0], 0)
-    return channels, TransformChoices(filters, mixes)
+    return channels, TransformChoices(filters, mixes, kind)
+
+
+def _has_full_chroma(channels: list[list[list[np.ndarray]]]) -> bool:
+    """Return whether the finest details of chroma are as large as those of a picture whose chroma was never halved."""
+    if len(channels[0]) < 3:
+        return False
+    fine, coarse = (
+        sum(float(np.abs(band).mean()) for channel in channels[1:] for band in channel[scale][:2]) for scale in (-1, -2)
+    )
+    return fine > _FULL_CHROMA * coarse
 
 
 def inverse(
@@ -115,14 +186,17 @@ def inverse(
 ) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 of bands as `forward` returns them, which it uses up; clipped to 0 … 255."""
     _unmix(channels, choices)
-    base = _low_base(color_map, height, width)
+    base = _low_base(color_map, height, width, choices.kind)
     planes = [
-        wavelet.merge(channels[channel], choices.filters[channel], base[channel], channel == 0) for channel in range(3)
+        wavelet.merge(
+            channels[channel], choices.filters[channel], base[channel], channel == 0, is_smooth=choices.kind == SMOOTH
+        )
+        for channel in range(3)
     ]
     picture = np.empty((height, width, 3), dtype=np.uint8)
     for start in range(0, height, _STRIP_ROWS):
         strip = slice(start, start + _STRIP_ROWS)
-        picture[strip] = from_ycocg([plane[strip] for plane in planes])
+        picture[strip] = from_channels([plane[strip] for plane in planes], choices.kind)
     return picture
 
 
@@ -135,7 +209,7 @@ def chroma_lows(
 ) -> list[np.ndarray]:
     """Return Co and Cg at even rows and columns, int16 each, from bands as of `inverse`, the finest of no matter."""
     _unmix(channels, choices)
-    base = _low_base(color_map, height, width)
+    base = _low_base(color_map, height, width, choices.kind)
     return [wavelet.merge(channels[channel], choices.filters[channel], base[channel], False, 1) for channel in (1, 2)]
 
 
@@ -147,10 +221,13 @@ def _unmix(channels: list[list[list[np.ndarray]]], choices: TransformChoices) ->
             green += mixed(luma, orange, mix[1], mix[2])
 
 
-def _low_base(color_map: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return YCoCg-R of the smooth base at the places of the low band that it is taken from, (3, h, w) int16."""
+def _low_base(color_map: np.ndarray, height: int, width: int, kind: int) -> np.ndarray:
+    """Return the channels of the smooth base at the places of the low band that it is taken from, (3, h, w) int16."""
     scale = min(wavelet.BASE_SCALE, wavelet.num_decompositions(height, width))
-    return to_ycocg(smooth_base(color_map, height, width, 1 << scale))
+    base = smooth_base(color_map, height, width, 1 << scale)
+    if kind != SMOOTH:
+        return to_channels(base, kind)
+    return ((to_ycocg(base).astype(np.int32) * _BASE_FACTORS[scale] + 128) >> 8).astype(np.int16)
 
 
 def mixed(luma: np.ndarray, orange: np.ndarray, from_luma: int, from_orange: int) -> np.ndarray:
@@ -187,8 +264,6 @@ def choose_filters(channel: np.ndarray, is_luma: bool) -> np.ndarray:
     low = channel
     for scale in range(min(wavelet.FILTERED_SCALES, wavelet.num_decompositions(*channel.shape))):
         low, hl, lh, _ = wavelet.split_once(low, is_luma or scale > 0)
-        if not is_luma and not scale:
-            continue
         for direction, (base, details) in enumerate(((low.T, hl.T), (low, lh))):
             every = max(1, details.size // _COST_CELLS)
             base, details = base[:, ::every], details[:, ::every]

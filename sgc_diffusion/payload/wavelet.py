@@ -1,4 +1,4 @@
-"""The reversible wavelet transform of one channel: 5/3, over a base, with filters that suit the picture.
+"""The reversible wavelet transform of one channel: 5/3 or 9/7, over a base, with filters that suit the picture.
 
 Normative, part of the file format: numbers are 16-bit integers in two's complement that wrap, `>>` rounds down, so that
 every machine gives the same.
@@ -14,7 +14,9 @@ every machine gives the same.
   3. Filters: at scales 1 (the finest) and 2, a detail d_k of HL becomes d_k + ((f·c_k + g·c_k₊₁ + 32) >> 6), where
      c_k = s_k₋₁ − 2·s_k + s_k₊₁ is the second difference of the low band of that scale along the row, 0 at its ends
      and beyond, and f, g are from `FILTERS`; so for LH, down the columns. Most photographs take (4, 4), which is about
-     the 13/7 transform; chroma that was halved and enlarged, as in most JPEG files, takes (7, 0) or (0, 7).
+     the 13/7 transform; chroma that was halved and enlarged, as in most JPEG files, takes (10, 0) or (0, 10).
+
+Transforms of kind 2 take the 9/7 step (`wavelet_97`) in all places, and no filters.
 """
 
 from __future__ import annotations
@@ -23,10 +25,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sgc_diffusion.payload import wavelet_97
+
 MIN_LOW_SIDE = 8  # the low band is not split when one side would fall below it
 # Weights, in 1/64, of the second differences of the low band before and after a detail; part of the file format.
-FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
+FILTERS = ((0, 0), (4, 4), (10, 0), (0, 10), (8, 3), (3, 8), (6, 6), (2, 2))
 FILTERED_SCALES = 2  # the finest so many scales have filters of their own
+PLAIN, UPDATED, SMOOTH = range(3)  # the 5/3 step where low is every other number, the whole one, the 9/7 step
 BASE_SCALE = 2  # the scale whose low band the smooth base is taken from
 
 
@@ -48,15 +53,17 @@ def predicted(low: np.ndarray, num_high: int, number: int) -> np.ndarray:
     return (before * curve[:-1] + after * curve[1:] + 32) >> 6
 
 
-def split_once(values: np.ndarray, is_updated: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return low, hl, lh and hh of one step of an array (h, w) int16; without the update, low is every other pixel."""
-    rows_low, rows_high = _split_axis(values.T, is_updated)
-    low, lh = _split_axis(rows_low.T, is_updated)
-    hl, hh = _split_axis(rows_high.T, is_updated)
+def split_once(values: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return low, hl, lh and hh of one step, `PLAIN`, `UPDATED` or `SMOOTH`, of an array (h, w) int16."""
+    rows_low, rows_high = _split_axis(values.T, step)
+    low, lh = _split_axis(rows_low.T, step)
+    hl, hh = _split_axis(rows_high.T, step)
     return low, hl, lh, hh
 
 
-def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: bool) -> list[list[np.ndarray]]:
+def split(
+    plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: bool, is_smooth: bool = False
+) -> list[list[np.ndarray]]:
     """Return the scales of one channel, the coarsest first.
 
     Args:
@@ -64,14 +71,15 @@ def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: boo
         filters: (2, 2) uint8.
         base: what goes from the low band of scale 2 or the coarsest, of its shape, int16.
         is_luma: whether this is Y.
+        is_smooth: whether the step is 9/7.
     """
     scales = []
     low = plane
     for scale in range(num_decompositions(*plane.shape)):
         if scale == BASE_SCALE:
             low = low - base
-        low, hl, lh, hh = split_once(low, is_luma or scale > 0)
-        if scale < FILTERED_SCALES:
+        low, hl, lh, hh = split_once(low, step_at(scale, is_luma, is_smooth))
+        if scale < FILTERED_SCALES and not is_smooth:
             hl = hl + predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh + predicted(low, lh.shape[0], filters[scale, 1])
         scales.append([hl, lh, hh])
@@ -79,7 +87,13 @@ def split(plane: np.ndarray, filters: np.ndarray, base: np.ndarray, is_luma: boo
 
 
 def merge(
-    scales: list[list[np.ndarray]], filters: np.ndarray, base: np.ndarray, is_luma: bool, until: int = 0
+    scales: list[list[np.ndarray]],
+    filters: np.ndarray,
+    base: np.ndarray,
+    is_luma: bool,
+    until: int = 0,
+    *,
+    is_smooth: bool = False,
 ) -> np.ndarray:
     """Return the channel (H, W) int16 that `split` took apart, or the low band of scale `until`; uses the scales up."""
     low = scales[0][0] if len(scales) - 1 > BASE_SCALE else scales[0][0] + base
@@ -87,16 +101,21 @@ def merge(
     scales.pop(0)
     for scale in range(finest, until - 1, -1):
         hl, lh, hh = scales.pop(0)
-        if scale < FILTERED_SCALES:
+        if scale < FILTERED_SCALES and not is_smooth:
             hl = hl - predicted(low.T, hl.shape[1], filters[scale, 0]).T
             lh = lh - predicted(low, lh.shape[0], filters[scale, 1])
-        is_updated = is_luma or scale > 0
-        rows_low, rows_high = _merge_axis(low, lh, is_updated), _merge_axis(hl, hh, is_updated)
+        step = step_at(scale, is_luma, is_smooth)
+        rows_low, rows_high = _merge_axis(low, lh, step), _merge_axis(hl, hh, step)
         del low, lh, hl, hh  # a quarter of the memory of a picture
-        low = _merge_axis(rows_low.T, rows_high.T, is_updated).T
+        low = _merge_axis(rows_low.T, rows_high.T, step).T
         if scale == BASE_SCALE:
             low = low + base
     return low
+
+
+def step_at(scale: int, is_luma: bool, is_smooth: bool) -> int:
+    """Return the step that splits the low band of a scale, 0 for the picture itself."""
+    return SMOOTH if is_smooth else UPDATED if is_luma or scale > 0 else PLAIN
 
 
 def band_sides(height: int, width: int) -> Iterator[tuple[int, str, int, int]]:
@@ -118,22 +137,26 @@ def band_sides(height: int, width: int) -> Iterator[tuple[int, str, int, int]]:
         yield scale, "hh", rows_high, columns_high
 
 
-def _split_axis(values: np.ndarray, is_updated: bool) -> tuple[np.ndarray, np.ndarray]:
+def _split_axis(values: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Split along the first axis into low and high, both laid out in memory as the argument."""
+    if step == SMOOTH:
+        return wavelet_97.split_axis(values)
     if len(values) == 1:
         return values.copy(order="K"), values[:0].copy(order="K")
     even, high = values[0::2], values[1::2].copy(order="K")
     high -= (even[: len(high)] + _following(even, len(high))) >> 1
-    return even + _update(high, len(even)) if is_updated else even.copy(order="K"), high
+    return even + _update(high, len(even)) if step == UPDATED else even.copy(order="K"), high
 
 
-def _merge_axis(low: np.ndarray, high: np.ndarray, is_updated: bool) -> np.ndarray:
+def _merge_axis(low: np.ndarray, high: np.ndarray, step: int) -> np.ndarray:
     """Undo `_split_axis`."""
+    if step == SMOOTH:
+        return wavelet_97.merge_axis(low, high)
     if len(high) == 0:
         return low.copy(order="K")
     merged = _laid_out_as(low, len(low) + len(high))
     even, odd = merged[0::2], merged[1::2]
-    if is_updated:
+    if step == UPDATED:
         even[0] = 2 * high[0]
         np.add(high[:-1], high[1:], out=even[1 : len(high)])
         if len(low) > len(high):

@@ -12,7 +12,7 @@ STEPS = (76, 68, 61, 54, 48, 43, 38, 34, 30, 26, 22, 18, 13, 8, 3, -64)
 NEAR, CORNER, PARENT, PLACE = (1, 5, 11, 27), (1, 7, 15, 40), (1, 7, 14, 32), (1, 5, 10, 24)
 TILT, SIGN_SIZE, BLOCK = (-3, -1, 0, 1, 2, 4), (5, 14), (1, 3, 8, 20, 50, 120, 300)
 ENERGY = tuple(int(8 * 2 ** (i / 2.4)) for i in range(31))
-FILTERS = ((0, 0), (4, 4), (7, 0), (0, 7), (8, 3), (3, 8), (8, 8), (2, 2))
+FILTERS = ((0, 0), (4, 4), (10, 0), (0, 10), (8, 3), (3, 8), (6, 6), (2, 2))
 LOW, HL, LH, HH = range(4)
 LEFT_RIGHT, UP_DOWN = ((0, -1), (0, 1)), ((-1, 0), (1, 0))
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -41,14 +41,18 @@ def sign(value):
 class Band:
     def __init__(self, channel, scale, orientation, rows, columns):
         self.channel, self.scale, self.orientation = channel, scale, orientation
-        self.rows, self.columns, self.plane, self.values, self.active = rows, columns, 12, None, None
+        self.rows, self.columns, self.plane, self.values, self.active = rows, columns, 13, None, None
+        self.kind = 0
 
     def target(self, level):
         place = self.scale - (self.orientation != LOW)
         gains = {LOW: (0, 5, 12, 19, 27), HH: (-4, -1, 5, 13)}.get(self.orientation, (0, 5, 12, 20))
-        gain = (6, -4, -2)[self.channel] + (gains[place] if place < len(gains) else gains[-1])
-        gain += 8 * max(place - len(gains) + 1, 0)
-        return min(max((STEPS[level] - gain + 4) // 8, 0), 12)
+        if self.kind == 2:
+            gains = {LOW: (0, 3, 7, 10, 14), HH: (-3, 0, 4, 7)}.get(self.orientation, (0, 3, 7, 10))
+        gain = ((6, -4, -2), (6, 5, 5), (-10, -20, -18), (6, 5, 5))[self.kind][self.channel]
+        gain += gains[place] if place < len(gains) else gains[-1]
+        gain += (3 if self.kind == 2 else 8) * max(place - len(gains) + 1, 0)
+        return min(max((STEPS[level] - gain + 4) // 8, 0), 13)
 
     def value(self, row, column):
         inside = 0 <= row < self.rows and 0 <= column < self.columns
@@ -90,6 +94,8 @@ class Detail:
         self.coder, self.slopes = rans_class(stream), None
         if self.choices is None:
             self.choices = self.read_choices()
+            for band in self.order:
+                band.kind = self.choices[2]
         for band in self.order[:num_bands]:
             if band.rows and band.columns:
                 for plane in range(band.plane - 1, band.target(level) - 1, -1):
@@ -112,16 +118,18 @@ class Detail:
         return node - 2**bits
 
     def read_choices(self):
-        filters = {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
-        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}
+        kind = self.number("kind", (0,), 2)
+        filters = {} if kind == 2 else {place: self.number("filters", place, 3) for place in np.ndindex(3, 2, 2)}
+        return filters, {place: self.number("mixes", place, 4) - 8 for place in np.ndindex(2, 3)}, kind
 
     def read_plane(self, band, plane):
-        kind, scale = (band.channel, band.orientation), min(band.scale, 8)
+        channel = (band.channel, (0, 3, 4)[band.channel], band.channel + 5, band.channel)[band.kind]  # in the tables
+        kind, scale = (channel, band.orientation), min(band.scale, 8)
         parent = self.bands.get((band.channel, band.scale + 1, band.orientation)) if band.orientation else None
-        others = [self.bands[channel, band.scale, band.orientation] for channel in range(band.channel)]
+        others = [self.bands[k, band.scale, band.orientation] for k in range(band.channel)]
         if band.values is None:
             place = (parent is not None and parent.values is not None) + 2 * bool(others and others[0].values)
-            constants = (plane, band.channel, scale, int(band.orientation == LOW))
+            constants = (numbered(band, plane), channel, scale, int(band.orientation == LOW))
             if not self.ask([[("start", constants, place)]])[0]:
                 return
             band.values = [[0] * band.columns for _ in range(band.rows)]
@@ -136,7 +144,7 @@ class Detail:
             "parent": parent,
             "cousin": cousin_size,
             "others": others,
-            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0,
+            "slope": band.channel and band.scale == 1 and band.orientation != LOW and plane == 0 and band.kind != 2,
         }
         self.read_blocks(band, plane, around, kind, scale)
         done = set()
@@ -174,7 +182,7 @@ class Detail:
                 steps.append(total(others[0], row, column) if others else 0)
                 steps.append(total(third, row, column))
                 other = sum(reached(BLOCK, step) * weight for step, weight in zip(steps, (64, 8, 1), strict=True))
-                place = ("block_place", (plane, kind[0], scale, kind[1]), half)
+                place = ("block_place", (numbered(band, plane), kind[0], scale, kind[1]), half)
                 asked.append([place, ("block_near", (*kind, half), near), ("block_other", kind, other)])
             if chosen:
                 for place, answer in zip(chosen, self.ask(asked), strict=True):
@@ -208,7 +216,7 @@ class Detail:
             own = sign(band.value(r, c))
             agree = 28 * tilt((r, c), LEFT_RIGHT, own) + 4 * tilt((r, c), UP_DOWN, own) + start
             groups = [("energy_phase", (*kind, turn), 4 * step + start)]
-            groups.append(("energy_plane", (plane, kind[0]), 4 * step + start))
+            groups.append(("energy_plane", (numbered(band, plane), kind[0]), 4 * step + start))
             groups.append(("energy_scale", (scale, kind[1]), 4 * step + start))
             groups += [("shape", (*kind, late), shape), ("cross", kind, cross), ("agree", (*kind, late), agree)]
             if around["slope"]:
@@ -275,16 +283,23 @@ class Detail:
     def merged(self, channel, known, until=0):
         """The channel, or the low band of scale `until`."""
         step = 2 ** min(2, self.depth)
-        base = to_ycocg(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
+        convert = to_ycrcb if self.choices[2] in (1, 3) else to_ycocg
+        base = convert(smooth_base(self.color_map, self.height, self.width)[::step, ::step])[channel]
+        smooth = self.choices[2] == 2
+        if smooth:
+            base = (base * (1024, 1550, 2345)[min(2, self.depth)] + 128) >> 8
         low = known[channel, self.depth, LOW] + (base if self.depth <= 2 else 0)
         for scale in range(self.depth, until, -1):
             hl, lh, hh = (known[channel, scale, orientation] for orientation in (HL, LH, HH))
-            if scale <= 2:
+            if scale <= 2 and not smooth:
                 filters = self.choices[0]
                 hl = hl - bent(low.T, hl.shape[1], FILTERS[filters[channel, scale - 1, 0]]).T
                 lh = lh - bent(low, lh.shape[0], FILTERS[filters[channel, scale - 1, 1]])
             plain = channel > 0 and scale == 1
-            low = joined(joined(low, lh, plain).T, joined(hl, hh, plain).T, plain).T
+            if smooth:
+                low = rejoined(rejoined(low, lh).T, rejoined(hl, hh).T).T
+            else:
+                low = joined(joined(low, lh, plain).T, joined(hl, hh, plain).T, plain).T
             if scale == 3:
                 low = low + base
         return low
@@ -295,9 +310,21 @@ class Detail:
             return smooth_base(self.color_map, self.height, self.width)
         known = self.unmixed()
         y, co, cg = (self.merged(channel, known) for channel in range(3))
+        if self.choices[2] in (1, 3):
+            cr, cb = np.clip(co, -256, 255), np.clip(cg, -256, 255)
+            green = (-22554 * cb - 46802 * cr + 32768) >> 16
+            red, blue = (91881 * cr + 32768) >> 16, (116130 * cb + 32768) >> 16
+            y = y - ((59 * cr + 122 * cb + 128) >> 8)
+            return np.clip(np.stack([y + red, y + green, y + blue], axis=-1), 0, 255)
         t = y - (cg >> 1)
         b = t - (co >> 1)
-        return np.clip(np.stack([b + co, cg + t, b], axis=-1), 0, 255)
+        rgb = np.stack([b + co, cg + t, b], axis=-1)
+        return np.clip((rgb + 2) >> 2 if self.choices[2] == 2 else rgb, 0, 255)
+
+
+def numbered(band, plane):
+    """The number of a plane in the tables."""
+    return max(plane - 2, 0) if band.kind == 2 else plane
 
 
 def bent(low, count, weights):
@@ -322,11 +349,38 @@ def joined(low, high, plain):
     return np.array(rows)
 
 
+def rejoined(low, high):
+    """Undo one 9/7 step down the columns."""
+    if not len(high):
+        return low
+    s, d = [row.astype(int) for row in low], [row.astype(int) for row in high]
+
+    def beside(k):
+        return d[max(k - 1, 0)] + d[min(k, len(d) - 1)]
+
+    def between(k):
+        return s[k] + s[k + 1 if k + 1 < len(s) else k]
+
+    for which, factor, added in ((s, 1817, -1), (d, 3616, -1), (s, 217, 1), (d, 6497, 1)):
+        around = beside if which is s else between
+        which[:] = [row + added * ((factor * around(k) + 2048) >> 12) for k, row in enumerate(which)]
+    rows = [row for pair in zip(s, d, strict=False) for row in pair] + s[len(d) :]
+    return np.array(rows)
+
+
 def to_ycocg(rgb):
     r, g, b = (rgb[..., k].astype(int) for k in range(3))
     co = r - b
     t = b + (co >> 1)
     return np.stack([t + ((g - t) >> 1), co, g - t])
+
+
+def to_ycrcb(rgb):
+    r, g, b = (rgb[..., k].astype(int) for k in range(3))
+    cr = (32768 * r - 27439 * g - 5329 * b + 32767) >> 16
+    cb = (-11059 * r - 21709 * g + 32768 * b + 32767) >> 16
+    y = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16
+    return np.stack([y + ((59 * cr + 122 * cb + 128) >> 8), cr, cb])
 
 
 def smooth_base(color_map, height, width):

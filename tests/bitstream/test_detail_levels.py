@@ -142,7 +142,7 @@ class Scripted(detail_probability.EncodingDecider):
 
 def scripted_body(level, height, width, says):
     decider = Scripted(says)
-    for name, shape, num_bits in (("filters", (3, 2, 2), 3), ("mixes", (2, 3), 4)):
+    for name, shape, num_bits in (("kind", (1,), 2), ("filters", (3, 2, 2), 3), ("mixes", (2, 3), 4)):
         for place in np.ndindex(shape):
             detail._code_number(decider, name, place, num_bits, 0)
     bands = list(nothing_known(height, width, PLAIN.color_map).bands)

@@ -32,6 +32,7 @@ from sgc_diffusion.payload import (
     Steering,
 )
 from sgc_diffusion.payload.detail import FIRST_KIND, exact_state, partly
+from sgc_diffusion.payload.jpeg_colors import from_jpeg_colors
 from sgc_diffusion.payload.regions import TEXT
 
 FOLDER = Path(__file__).parent
@@ -127,7 +128,7 @@ def detail_payloads() -> dict[str, SemanticPayload]:
     def make(seed: int, size: tuple[int, int], noise: int, details: Sequence[int]) -> SemanticPayload:
         pixels = picture(seed, *size[::-1], noise)
         color = ColorLayer(levels(seed, 3, 3, 60), 30)
-        state = exact_state(pixels, color.color_map)
+        state = exact_state(pixels, color.color_map, is_for_lossless=15 in details)
         layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in details)
         return SemanticPayload(*size, LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24"), color, layers=layers)
 
@@ -135,14 +136,30 @@ def detail_payloads() -> dict[str, SemanticPayload]:
         "detail-all": make(21, (48, 40), 12, range(16)),
         "detail-exact": make(22, (37, 21), 256, [15]),
         "detail-some": make(23, (131, 19), 5, [2, 7, 12]),
+        "detail-jpeg": jpeg_payload(2),
+        "detail-jpeg-full": jpeg_payload(1),
         "detail-row": make(24, (50, 1), 9, [0, 15]),
     }
+
+
+def jpeg_payload(chroma_step: int) -> SemanticPayload:
+    """Return a picture in the colors of a JPEG decoder, some clipped, with chroma in so large steps, at two levels."""
+    integers = Integers(29)
+    rows, columns = np.mgrid[:33, :42]
+    grain = np.array([integers.below(5) for _ in range(33 * 42)]).reshape(33, 42)
+    coarse = 3 * grain.repeat(chroma_step, 0).repeat(chroma_step, 1)[:33, :42]
+    channels = [130 + 4 * columns - 3 * rows + grain, 40 - 2 * rows + coarse, columns - 30 + coarse]
+    pixels = from_jpeg_colors([channel.astype(np.int16) for channel in channels])
+    color = ColorLayer(levels(29, 3, 4, 60), 28)
+    state = exact_state(pixels, color.color_map, is_for_lossless=True)
+    layers = tuple(DetailLevel(FIRST_KIND + level, state) for level in (5, 15))
+    return SemanticPayload(42, 33, LabelLayer(np.zeros((1, 1), np.uint8), "ade20k-150"), color, layers=layers)
 
 
 def more_detail_payloads() -> dict[str, SemanticPayload]:
     """Return file name → payload: the smallest example, and a file that ends within a level and tells PSNR."""
     few = ColorLayer(np.array([[[-4, 1, 0]]], np.int16), 30)
-    state = exact_state(picture(25, 2, 3, 4), few.color_map)
+    state = exact_state(picture(25, 2, 3, 4), few.color_map, is_for_lossless=True)
     one_label = LabelLayer(np.zeros((1, 1), np.uint8), "landscape-24")
     pixels, color = picture(26, 60, 70, 5), ColorLayer(levels(26, 3, 3, 60), 30)
     whole = exact_state(pixels, color.color_map)
@@ -183,7 +200,8 @@ def steered_payloads() -> dict[str, SemanticPayload]:
     regions = RegionsLayer((Region(4, 1, 3, disk[:, :12], class_id=3, score=11), box))
 
     def make(*details: int, **steering: Layer) -> SemanticPayload:
-        state = exact_state(pixels, color.color_map, Steering(height, width, **steering))  # type: ignore[arg-type]
+        parts = Steering(height, width, **steering)  # type: ignore[arg-type]
+        state = exact_state(pixels, color.color_map, parts, is_for_lossless=15 in details)
         return plain.with_layers(*steering.values(), *(DetailLevel(FIRST_KIND + level, state) for level in details))
 
     return {

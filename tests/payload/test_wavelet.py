@@ -11,13 +11,14 @@ from sgc_diffusion.payload.smooth_base import smooth_base
 SIZES = [(1, 1), (1, 40), (40, 1), (17, 16), (16, 33), (64, 64), (50, 47), (131, 77)]
 
 
+@pytest.mark.parametrize("kind", [picture_transform.EXACT, picture_transform.SMOOTH])
 @pytest.mark.parametrize("size", SIZES)
-def test_pictures_survive_with_any_filters(size):
+def test_pictures_survive_with_any_filters(size, kind):
     generator = np.random.default_rng(sum(size))
     picture = generator.integers(0, 256, (*size, 3), dtype=np.uint8)
     color_map = generator.integers(0, 256, (5, 7, 3), dtype=np.uint8)
     filters = generator.integers(0, 8, (3, 2, 2)).astype(np.uint8)
-    chosen = picture_transform.TransformChoices(filters, generator.integers(-8, 8, (2, 3)).astype(np.int8))
+    chosen = picture_transform.TransformChoices(filters, generator.integers(-8, 8, (2, 3)).astype(np.int8), kind)
     channels, choices = picture_transform.forward(picture, color_map, chosen)
     sides = [(rows, columns) for _, _, rows, columns in wavelet.band_sides(*size)]
     assert [band.shape for scale in channels[0] for band in scale] == sides
@@ -25,12 +26,12 @@ def test_pictures_survive_with_any_filters(size):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_pictures_survive_with_chosen_filters(height, width, seed):
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.booleans())
+def test_pictures_survive_with_chosen_filters(height, width, seed, is_for_lossless):
     generator = np.random.default_rng(seed)
     picture = np.cumsum(generator.integers(-3, 4, (height, width, 3)), axis=1).astype(np.uint8)
     color_map = generator.integers(0, 256, (2, 3, 3), dtype=np.uint8)
-    channels, choices = picture_transform.forward(picture, color_map)
+    channels, choices = picture_transform.forward(picture, color_map, is_for_lossless=is_for_lossless)
     assert np.array_equal(picture_transform.inverse(channels, choices, color_map, height, width), picture)
 
 
@@ -56,3 +57,11 @@ def test_the_base_of_a_map_of_the_same_size_is_the_map():
 def test_the_base_is_pinned():
     color_map = np.array([[[0, 128, 255], [255, 0, 10]], [[40, 90, 200], [7, 70, 130]]], dtype=np.uint8)
     assert smooth_base(color_map, 3, 4)[1].tolist() == [[12, 114, 239], [43, 94, 196], [108, 50, 102], [139, 30, 59]]
+
+
+def test_coefficients_that_are_too_large_for_lossy_files_take_the_other_wavelet():
+    rows, columns = np.mgrid[:512, :512]
+    checks = (255 * ((rows // 32 + columns // 32) & 1))[..., None].repeat(3, axis=2).astype(np.uint8)
+    assert picture_transform.forward(checks, np.full((1, 1, 3), 255, np.uint8))[1].kind == picture_transform.EXACT
+    calm = (checks // 8).astype(np.uint8)
+    assert picture_transform.forward(calm, np.full((1, 1, 3), 20, np.uint8))[1].kind == picture_transform.SMOOTH

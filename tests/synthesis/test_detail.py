@@ -18,7 +18,7 @@ PICTURE = np.clip(SLOPE + NUMBERS.normal(0, 12, (48, 60, 3)), 40, 215).astype(np
 DRAWN = np.clip(SLOPE[:, ::-1] + NUMBERS.normal(0, 12, (48, 60, 3)), 40, 215).astype(np.uint8)
 COLOR = ColorLayer.from_color_map(PICTURE[::8, ::8].copy(), 32)
 PLAIN = SemanticPayload(60, 48, LabelLayer(np.zeros((2, 2), np.uint8), "landscape-24"), COLOR)
-STATE = exact_state(PICTURE, PLAIN.color_map)
+STATE = exact_state(PICTURE, PLAIN.color_map, is_for_lossless=True)
 
 
 def with_level(level):
@@ -68,3 +68,17 @@ def test_coded_coefficients_keep_their_bins_and_the_others_take_the_drawing_s(le
 def test_finer_levels_leave_less_to_the_drawing():
     differences = [error(fill_detail(DRAWN, with_level(level), 1.0)) for level in (1, 4, 8, 12, 15)]
     assert differences == sorted(differences, reverse=True) and differences[-1] == 0
+
+
+@pytest.mark.parametrize("level", [4, 8])
+def test_with_the_wavelet_of_lossy_files_bins_hold_but_for_the_rounding_of_pixels(level):
+    smooth = exact_state(PICTURE, PLAIN.color_map)
+    payload = replace(PLAIN, layers=(DetailLevel(FIRST_KIND + level, smooth),))
+    filled, state = fill_detail(DRAWN, payload, 1.0), payload.layers[0].state
+    ours = [
+        [band for scale in channel for band in scale] for channel in forward(filled, COLOR.color_map, smooth.choices)[0]
+    ]
+    for index, band in enumerate(state.bands):
+        known = from_phases(band.phases())[: band.rows, : band.columns]
+        beyond = np.abs(ours[index % 3][index // 3][known == 0]) - (2**band.plane - 1)
+        assert beyond.max(initial=0) <= 12 and np.maximum(beyond, 0).mean() < 2  # quarters of a gray level
