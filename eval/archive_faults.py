@@ -22,6 +22,7 @@ import platform
 import random
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -69,12 +70,9 @@ def write_encoder(folder: Path) -> EncoderOptions:
     return EncoderOptions(pipeline=str(folder))
 
 
-def run_to_end(
-    sources: Path, archive: Path, options: EncoderOptions, num_workers: int = 1, ray_address: str | None = None
-) -> None:
+def run_to_end(sources: Path, archive: Path, options: EncoderOptions, num_workers: int = 1) -> None:
     """Pack, as the command does."""
-    amount = {"unit_size": UNIT_SIZE, "num_workers": num_workers, "ray_address": ray_address}
-    for _ in pack([str(sources)], archive, options, **amount):
+    for _ in pack([str(sources)], archive, options, unit_size=UNIT_SIZE, num_workers=num_workers):
         pass
 
 
@@ -193,24 +191,31 @@ def attack_node(place: Path, sources: Path, options: EncoderOptions, num_picture
         second = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
         folder = place / "nodes"
-        process = fork(run_to_end, sources, folder, options, 2, cluster.address)
+        command = [sys.executable, "-m", "sgc_diffusion", "archive", "pack", str(sources), str(folder)]
+        command += ["--pipeline", options.pipeline, "--unit-size", str(UNIT_SIZE), "--ray-address", cluster.address]
+        process = subprocess.Popen([*command, "--workers", "2"])  # no fork: Ray's threads are in this process
         deadline = time.monotonic() + LONGEST_START_S
-        while process.is_alive() and not any(folder.glob("commits/*.json")) and time.monotonic() < deadline:
+        while process.poll() is None and not any(folder.glob("commits/*.json")) and time.monotonic() < deadline:
             time.sleep(0.2)
         committed = len(list(folder.glob("commits/*.json")))
-        was_alive = process.is_alive()
+        was_running = process.poll() is None
         cluster.remove_node(second, allow_graceful=False)
-        process.join(LONGEST_REST_S)
-        ended = process.exitcode
-        process.kill()
-        process.join()
-        last = fork(run_to_end, sources, folder, options, 1, cluster.address)
-        last.join(LONGEST_START_S)
-        last.kill()
+        ended = exit_code_within(process, LONGEST_REST_S)
+        last = exit_code_within(subprocess.Popen([*command, "--workers", "1"]), LONGEST_START_S)
     finally:
         cluster.shutdown()
-    result = {"units_committed_before": committed, "was_running": was_alive, "exit_code_after_node_died": ended}
-    return result | {"exit_code_of_next_run": last.exitcode, **check(place / "calm", folder, num_pictures)}
+    result = {"units_committed_before": committed, "was_running": was_running, "exit_code_after_node_died": ended}
+    return result | {"exit_code_of_next_run": last, **check(place / "calm", folder, num_pictures)}
+
+
+def exit_code_within(process: subprocess.Popen, seconds: float) -> int | None:
+    """Return the exit code of a process; one that does not end in time is killed, and None is returned."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
 
 
 def descendants(pid: int) -> list[int]:
